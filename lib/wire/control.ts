@@ -1,0 +1,71 @@
+/**
+ * Frames of the control link: a WebSocket that the agent dials out, with stored commands in one direction and
+ * acknowledgements and live text in the other. Every schema is used at both ends.
+ */
+import { z } from "zod";
+import { count, uuid } from "./common.ts";
+import { messageRole, toolMetadata } from "./message.ts";
+
+export const helloFrame = z.object({
+  type: z.literal("hello"),
+  protocol: z.int(),
+  agentVersion: z.string().max(100),
+  instanceId: z.string().max(100),
+  /** From the agent: the last command it has stored. From the edge: the last command that exists. */
+  lastSeq: count,
+});
+
+export const commandKind = z.enum([
+  "workspace.start",
+  "workspace.stop",
+  "prompt.send",
+  "prompt.cancel",
+  "permission.respond",
+  "node.drain",
+  "relay.open",
+]);
+
+const base = { type: z.literal("command"), commandId: uuid, seq: z.int().min(1) };
+
+export const commandFrame = z.discriminatedUnion("kind", [
+  z.object({ ...base, kind: z.literal("workspace.start"), workspaceId: uuid, run: z.int().nullable() }),
+  /** `keep`: end the processes, leave the files for inspection. */
+  z.object({
+    ...base,
+    kind: z.literal("workspace.stop"),
+    workspaceId: uuid,
+    run: z.int().nullable(),
+    keep: z.boolean(),
+  }),
+  z.object({ ...base, kind: z.literal("prompt.send"), workspaceId: uuid, messageId: uuid, text: z.string() }),
+  /** Interrupts the turn; `messageId` names the prompt meant, so that a late command never hits the next one. */
+  z.object({ ...base, kind: z.literal("prompt.cancel"), workspaceId: uuid, messageId: uuid }),
+  z.object({ ...base, kind: z.literal("node.drain") }),
+  /** A command whose object is gone or that a newer edge made: acknowledged and ignored. */
+  z.object({ ...base, kind: z.literal("noop") }),
+]);
+export type CommandFrame = z.infer<typeof commandFrame>;
+
+export const ackFrame = z.object({ type: z.literal("ack"), seq: count });
+
+/** The open message of a session while it grows. `text` belongs at UTF-16 offset `at`; 0 replaces everything. */
+export const liveFrame = z.object({
+  type: z.literal("live"),
+  workspaceId: uuid,
+  messageId: uuid,
+  role: messageRole,
+  rev: count,
+  at: count,
+  text: z.string(),
+  toolMetadata: toolMetadata.nullable().optional(),
+});
+export type LiveFrame = z.infer<typeof liveFrame>;
+
+/** Edge to agent: somebody started to follow this workspace's session; send the open message whole. */
+export const refreshFrame = z.object({ type: z.literal("refresh"), workspaceId: uuid });
+export const upgradeFrame = z.object({ type: z.literal("upgrade_required"), message: z.string() });
+
+export const toAgentFrame = z.union([helloFrame, commandFrame, refreshFrame, upgradeFrame]);
+export type ToAgentFrame = z.infer<typeof toAgentFrame>;
+export const toEdgeFrame = z.discriminatedUnion("type", [helloFrame, ackFrame, liveFrame]);
+export type ToEdgeFrame = z.infer<typeof toEdgeFrame>;

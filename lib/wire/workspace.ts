@@ -1,0 +1,104 @@
+/** A checkout on a node in which a coding agent runs, and the calls by which the agent reports on it. */
+import { z } from "zod";
+import { branchName, money, text, timestamp, tokens, uuid, vmSize } from "./common.ts";
+import { ERROR_MAX, PROMPT_MAX, REASON_MAX, URL_MAX } from "./limits.ts";
+import { permissionMode, profileId } from "./project.ts";
+import { executionStep } from "./task.ts";
+
+export const workspaceStatus = z.enum(["creating", "ready", "running", "stopping", "stopped", "error"]);
+export type WorkspaceStatus = z.infer<typeof workspaceStatus>;
+
+export const workspace = z.object({
+  id: uuid,
+  projectId: uuid.nullable(),
+  taskId: uuid.nullable(),
+  run: z.int().nullable(),
+  nodeId: uuid,
+  sessionId: uuid.nullable(),
+  ownerId: uuid,
+  repositoryUrl: z.string(),
+  branch: z.string(),
+  vmSize,
+  status: workspaceStatus,
+  errorMessage: z.string().nullable(),
+  keptUntil: timestamp.nullable(),
+  createdAt: timestamp,
+  updatedAt: timestamp,
+});
+export type Workspace = z.infer<typeof workspace>;
+
+export const createWorkspace = z.strictObject({
+  projectId: uuid.optional(),
+  repositoryUrl: text(URL_MAX).optional(),
+  nodeId: uuid.optional(),
+  branch: branchName.optional(),
+  vmSize: vmSize.optional(),
+  codingAgent: profileId.optional(),
+}).refine((value) => (value.projectId === undefined) !== (value.repositoryUrl === undefined), {
+  message: "name either projectId or repositoryUrl",
+});
+export type CreateWorkspace = z.infer<typeof createWorkspace>;
+
+/**
+ * What the agent must know to run a workspace; read again after each restart. `wanted` says what the edge wants now:
+ * `run` the coding agent, `keep` the files without processes, or `stop` and remove everything.
+ */
+export const runtime = z.object({
+  workspaceId: uuid,
+  nodeId: uuid,
+  projectId: uuid.nullable(),
+  taskId: uuid.nullable(),
+  run: z.int().nullable(),
+  chatSessionId: uuid.nullable(),
+  title: z.string().nullable(),
+  repositoryUrl: z.string(),
+  baseBranch: z.string(),
+  /** The task's branch; a manual workspace works on the base branch itself and has null here. */
+  branch: z.string().nullable(),
+  outputCommit: z.string().nullable(),
+  codingAgent: z.string(),
+  permissionMode,
+  prompt: z.object({ messageId: uuid, text: z.string() }).nullable(),
+  limits: z.object({ maxCostUsd: z.number().nullable(), maxMinutes: z.number().nullable() }),
+  /** Environment for the coding agent: model keys of the owner. Held in memory only. */
+  credentials: z.record(z.string(), z.string()),
+  wanted: z.enum(["run", "keep", "stop"]),
+});
+export type Runtime = z.infer<typeof runtime>;
+
+/** Absent fields stay as they are; cost and tokens only grow; each new step stamps the task's timings. */
+export const workspaceReport = z.object({
+  status: z.enum(["ready", "running", "stopped", "error"]).optional(),
+  executionStep: executionStep.optional(),
+  branch: branchName.optional(),
+  costUsd: money.optional(),
+  tokens: tokens.optional(),
+  reason: text(ERROR_MAX).optional(),
+});
+export type WorkspaceReport = z.infer<typeof workspaceReport>;
+
+export const stopReason = z.enum(["end_turn", "max_tokens", "max_turn_requests", "refusal", "cancelled"]);
+export const turnReport = z.object({
+  promptId: uuid,
+  event: z.enum(["accepted", "ended"]),
+  stopReason: stopReason.optional(),
+  /** The coding agent failed, in words for a person. */
+  error: text(ERROR_MAX).optional(),
+  /** The turn was cut by a crash or a restart of the agent, and may be gone on with. */
+  interrupted: z.boolean().optional(),
+  resumable: z.boolean().optional(),
+  reason: text(REASON_MAX).optional(),
+  costUsd: money.optional(),
+  tokens: tokens.optional(),
+});
+export type TurnReport = z.infer<typeof turnReport>;
+
+/** `ok` answers `accepted`; the others say what comes after a turn that ended. */
+export const turnAnswer = z.union([
+  z.strictObject({ ok: z.literal(true) }),
+  z.strictObject({ next: z.object({ messageId: uuid, text: z.string().max(PROMPT_MAX) }) }),
+  z.strictObject({ finalize: z.literal(true) }),
+  z.strictObject({ wait: z.literal(true) }),
+  z.strictObject({ stop: z.literal(true) }),
+]);
+export type TurnAnswer = z.infer<typeof turnAnswer>;
