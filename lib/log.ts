@@ -25,10 +25,16 @@ export interface Logger {
 }
 
 /** A logger that writes lines of at least `level` with `write` (default: standard error). */
-export function createLogger(level: LogLevel, write: (line: string) => void = writeToStderr, bound: Fields = {}): Logger {
+export function createLogger(
+  level: LogLevel,
+  write: (line: string) => void = writeToStderr,
+  bound: Fields = {},
+): Logger {
   const emit = (name: LogLevel) => (event: string, fields: Fields = {}) => {
     if (LEVELS[name] < LEVELS[level]) return;
-    write(JSON.stringify({ timestamp: new Date().toISOString(), level: name, event, ...clean({ ...bound, ...fields }) }));
+    write(
+      JSON.stringify({ timestamp: new Date().toISOString(), level: name, event, ...clean({ ...bound, ...fields }) }),
+    );
   };
   return {
     debug: emit("debug"),
@@ -47,7 +53,9 @@ export function scrub(text: string): string {
 
 function clean(fields: Fields): Fields {
   return Object.fromEntries(
-    Object.entries(fields).map(([name, value]) => [name, SECRET_NAME.test(name) && value ? "[secret]" : cleanValue(value)]),
+    Object.entries(fields).map((
+      [name, value],
+    ) => [name, SECRET_NAME.test(name) && value ? "[secret]" : cleanValue(value)]),
   );
 }
 
