@@ -1,0 +1,46 @@
+/**
+ * The environment of child processes: an allow-list, never what the agent itself was started with. So no token of
+ * ours reaches a coding agent, and nothing that makes one refuse to start (CLAUDECODE) is passed on by accident.
+ */
+import type { Environment } from "../../lib/env.ts";
+
+/** The variable that marks every process of a session; inherited by whatever those processes start. */
+export const MARK = "HEARTH_SESSION";
+
+const ALLOWED = new Set([
+  "PATH",
+  "HOME",
+  "USER",
+  "LOGNAME",
+  "SHELL",
+  "LANG",
+  "LANGUAGE",
+  "TZ",
+  "TMPDIR",
+  "TERM",
+  "XDG_CONFIG_HOME",
+  "XDG_CACHE_HOME",
+  "XDG_DATA_HOME",
+  "XDG_STATE_HOME",
+  "DENO_DIR",
+  "SSL_CERT_FILE",
+  "SSL_CERT_DIR",
+  "NODE_EXTRA_CA_CERTS",
+  "HTTP_PROXY",
+  "HTTPS_PROXY",
+  "NO_PROXY",
+  "http_proxy",
+  "https_proxy",
+  "no_proxy",
+]);
+
+const FALLBACK_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/** What children may have of `environment`: where programs, the home and certificates are, and the language. */
+export function allowedEnvironment(environment: Environment): Record<string, string> {
+  const allowed: Record<string, string> = { PATH: FALLBACK_PATH };
+  for (const [name, value] of Object.entries(environment)) {
+    if (value && (ALLOWED.has(name) || name.startsWith("LC_"))) allowed[name] = value;
+  }
+  return allowed;
+}

@@ -1,0 +1,95 @@
+import { assert, assertEquals } from "@std/assert";
+import { endProcesses } from "../../../agent/process/end.ts";
+import { allowedEnvironment } from "../../../agent/process/environment.ts";
+import { isAlive, listProcesses, readProcess, selectMarked } from "../../../agent/process/proc.ts";
+import { type Child, spawnChild } from "../../../agent/process/spawn.ts";
+
+const INSTANCE = crypto.randomUUID();
+
+async function start(script: string, mark: string): Promise<Child & { firstLine: string }> {
+  const child = await spawnChild("sh", {
+    args: ["-c", script],
+    cwd: "/",
+    env: { PATH: Deno.env.get("PATH")! },
+    mark: `${INSTANCE}/${mark}`,
+    stdin: "null",
+  });
+  const reader = child.process.stdout.getReader();
+  let text = "";
+  while (!text.includes("\n")) text += new TextDecoder().decode((await reader.read()).value);
+  await reader.cancel();
+  await child.process.stderr.cancel();
+  return { ...child, firstLine: text.trim() };
+}
+
+async function countMarked(mark: string): Promise<number> {
+  return (await selectMarked(await listProcesses(), `${INSTANCE}/${mark}`)).length;
+}
+
+Deno.test("a child leads its own session and process group and carries the mark", async () => {
+  const child = await start("echo ready; sleep 60", "own");
+  const process = await readProcess(child.leader.pid);
+  assertEquals([process?.group, process?.session], [child.leader.pid, child.leader.pid]);
+  assert(await countMarked("own") >= 1);
+  assertEquals(await endProcesses(`${INSTANCE}/own`, { leader: child.leader, graceMs: 2_000 }), []);
+  assertEquals((await child.process.status).signal, "SIGTERM");
+});
+
+Deno.test("a child gets the given environment and nothing of ours", async () => {
+  const allowed = allowedEnvironment({ PATH: "/usr/bin:/bin", CLAUDECODE: "1", BOOTSTRAP_TOKEN: "x", LC_ALL: "C" });
+  assertEquals(allowed, { PATH: "/usr/bin:/bin", LC_ALL: "C" });
+  Deno.env.set("HEARTH_TEST_LEAK", "1");
+  const child = await start("env | grep -c HEARTH_TEST_LEAK; true", "env");
+  Deno.env.delete("HEARTH_TEST_LEAK");
+  assertEquals(child.firstLine, "0");
+  await child.process.status;
+});
+
+Deno.test("a child that ignores SIGTERM is killed after the grace period", async () => {
+  const child = await start("trap '' TERM; echo ready; while :; do sleep 1; done", "deaf");
+  assertEquals(await endProcesses(`${INSTANCE}/deaf`, { leader: child.leader, graceMs: 100 }), []);
+  assertEquals((await child.process.status).signal, "SIGKILL");
+  assertEquals(await countMarked("deaf"), 0);
+});
+
+Deno.test("a shell with its own session and a double-forked daemon are found by their mark", async () => {
+  const script = `setsid sh -c 'trap "" TERM HUP; while :; do sleep 1; done' &
+    (setsid sh -c 'sleep 300 & exit 0' &)
+    echo ready`;
+  const child = await start(script, "daemon");
+  await child.process.status;
+  while (await countMarked("daemon") < 3); // they outlive the child that made them
+  assertEquals(await endProcesses(`${INSTANCE}/daemon`, { leader: child.leader, graceMs: 100 }), []);
+  assertEquals(await countMarked("daemon"), 0);
+});
+
+Deno.test("a child that wiped its environment is found by its group and its parent", async () => {
+  const child = await start("env -i setsid sleep 300 & env -i sleep 300 & echo ready; wait", "wiped");
+  while ((await listProcesses()).filter((one) => one.parent === child.leader.pid).length < 2);
+  const all = (await listProcesses()).filter((one) => one.parent === child.leader.pid);
+  assertEquals(await endProcesses(`${INSTANCE}/wiped`, { leader: child.leader, graceMs: 1_000 }), []);
+  for (const one of all) assertEquals(await isAlive(one), false);
+  await child.process.status;
+});
+
+Deno.test("ending one session leaves the others, ending the instance leaves other instances", async () => {
+  const [one, two] = await Promise.all([start("echo a; sleep 60", "one"), start("echo b; sleep 60", "one-more")]);
+  await endProcesses(`${INSTANCE}/one`, { leader: one.leader });
+  await one.process.status;
+  assert(await isAlive(two.leader));
+  await endProcesses(`${crypto.randomUUID()}/`);
+  assert(await isAlive(two.leader));
+  await endProcesses(`${INSTANCE}/`);
+  assertEquals(await isAlive(two.leader), false);
+  await two.process.status;
+});
+
+Deno.test("a pid that was given out again is not taken for the process that had it", async () => {
+  const child = await start("echo a; sleep 60", "reused");
+  const stale = { pid: child.leader.pid, startTicks: child.leader.startTicks - 1 };
+  assertEquals(await isAlive(stale), false);
+  assertEquals(await endProcesses(`${INSTANCE}/nobody`, { leader: stale, graceMs: 50 }), []);
+  assert(await isAlive(child.leader));
+  await endProcesses(`${INSTANCE}/reused`, { leader: child.leader });
+  await child.process.status;
+});
