@@ -6,6 +6,7 @@ import { z } from "zod";
 import { amount, ConfigError, type Environment, flag, readEnv } from "../lib/env.ts";
 import { LOG_LEVELS } from "../lib/log.ts";
 import { uuid } from "../lib/wire/common.ts";
+import { allowedEnvironment } from "./process/environment.ts";
 
 export const AGENT_VERSION = "0.1.0";
 
@@ -94,6 +95,8 @@ export function readAgentConfig(environment: Environment) {
     gitAllowFile: read.GIT_ALLOW_FILE,
     logLevel: read.LOG_LEVEL,
     selfCommand: selfCommand(read.HEARTH_AGENT_EXECUTABLE),
+    /** What child processes may have of our own environment. */
+    childEnvironment: allowedEnvironment(environment),
   };
 }
 
