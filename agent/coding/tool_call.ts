@@ -1,0 +1,167 @@
+/**
+ * A tool call while it grows, and the message that it becomes: output as the content, and metadata of at most 16 KiB
+ * with the input (4 KB) and a unified diff of the files it changed. What is cut is counted.
+ */
+import { createTwoFilesPatch, FILE_HEADERS_ONLY } from "diff";
+import { byteLength, cutBytes, cutText } from "../../lib/bytes.ts";
+import { TOOL_INPUT_MAX_BYTES, TOOL_METADATA_MAX_BYTES } from "../../lib/wire/limits.ts";
+import type { ToolMetadata } from "../../lib/wire/message.ts";
+import type { ToolCallFields } from "./updates.ts";
+
+/** Comparing two large, unlike files can take minutes; the turn must not wait for it. */
+const DIFF_MAX_BYTES = 1024 * 1024;
+const DIFF_TIMEOUT_MS = 500;
+/** Room in the metadata for what JSON adds around a diff. */
+const DIFF_ROOM = 64;
+const INPUT_TEXT_MAX = 1_000;
+
+export interface ToolCall {
+  messageId: string;
+  toolCallId: string;
+  title: string | null;
+  name: string | null;
+  kind: string | null;
+  status: "pending" | "in_progress" | "completed" | "failed";
+  content: NonNullable<ToolCallFields["content"]>;
+  path: string | null;
+  rawInput: unknown;
+  rawOutput: unknown;
+  permission: { outcome: string; by: string } | null;
+  startedAtMs: number;
+}
+
+export interface ToolMessage {
+  content: string;
+  toolMetadata: ToolMetadata;
+  truncatedBytes: number;
+}
+
+/** A call of which nothing is known but its id. */
+export function newToolCall(toolCallId: string, options: { messageId: string; now: number }): ToolCall {
+  return {
+    messageId: options.messageId,
+    toolCallId,
+    title: null,
+    name: null,
+    kind: null,
+    status: "pending",
+    content: [],
+    path: null,
+    rawInput: undefined,
+    rawOutput: undefined,
+    permission: null,
+    startedAtMs: options.now,
+  };
+}
+
+/** The call with the fields that came; absent ones stay as they were. */
+export function mergeToolCall(call: ToolCall, fields: ToolCallFields): ToolCall {
+  return {
+    ...call,
+    title: fields.title ?? call.title,
+    name: fields.name ?? fields._meta?.claudeCode?.toolName ?? call.name,
+    kind: fields.kind ?? call.kind,
+    status: fields.status ?? call.status,
+    content: fields.content ?? call.content,
+    path: fields.locations?.[0]?.path ?? call.path,
+    rawInput: fields.rawInput ?? call.rawInput,
+    rawOutput: fields.rawOutput ?? call.rawOutput,
+  };
+}
+
+export function isFinished(call: ToolCall): boolean {
+  return call.status === "completed" || call.status === "failed";
+}
+
+/** The call as a message. `cwd`: paths below it are shown relative to it. */
+export function toToolMessage(call: ToolCall, options: { now: number; cwd: string }): ToolMessage {
+  const fallback = call.title ?? call.name ?? call.kind ?? "Tool call";
+  const metadata: ToolMetadata = {
+    tool: cutText(call.name ?? call.kind ?? "tool", 200),
+    target: cutText(findTarget(call, options.cwd) ?? fallback, 1_000),
+    status: isFinished(call) ? (call.status === "failed" ? "failed" : "completed") : "executing",
+    toolCallId: cutText(call.toolCallId, 200),
+    durationMs: Math.max(0, Math.round(options.now - call.startedAtMs)),
+  };
+  if (call.rawInput !== undefined && call.rawInput !== null) metadata.input = cutInput(call.rawInput);
+  if (call.permission) metadata.permission = call.permission;
+  const truncatedBytes = addDiff(metadata, isFinished(call) ? makeDiff(call, options.cwd) : "");
+  return { content: outputOf(call) || fallback, toolMetadata: metadata, truncatedBytes };
+}
+
+function findTarget(call: ToolCall, cwd: string): string | null {
+  if (call.path) return shorten(call.path, cwd);
+  const command = fieldOf(call.rawInput, "command");
+  return typeof command === "string" && command !== "" ? command : null;
+}
+
+function shorten(path: string, cwd: string): string {
+  return path.startsWith(`${cwd}/`) ? path.slice(cwd.length + 1) : path;
+}
+
+function outputOf(call: ToolCall): string {
+  const text = call.content.flatMap((item) => item.type === "content" ? [item.content] : []).join("\n");
+  if (text.trim() !== "") return text;
+  const raw = typeof call.rawOutput === "string" ? call.rawOutput : fieldOf(call.rawOutput, "output");
+  return typeof raw === "string" && raw.trim() !== "" ? raw : "";
+}
+
+function fieldOf(value: unknown, name: string): unknown {
+  return value && typeof value === "object" ? Object.getOwnPropertyDescriptor(value, name)?.value : undefined;
+}
+
+/** At most 4 KB of JSON: long texts are cut first; what is still too large becomes one cut text. */
+function cutInput(input: unknown): unknown {
+  const json = JSON.stringify(input) ?? "null";
+  if (byteLength(json) <= TOOL_INPUT_MAX_BYTES) return input;
+  const shorter = JSON.stringify(
+    input,
+    (_, value) =>
+      typeof value === "string" && value.length > INPUT_TEXT_MAX ? cutText(value, INPUT_TEXT_MAX) + "…" : value,
+  );
+  if (byteLength(shorter) <= TOOL_INPUT_MAX_BYTES) return JSON.parse(shorter);
+  return cutToJson(json, TOOL_INPUT_MAX_BYTES);
+}
+
+function makeDiff(call: ToolCall, cwd: string): string {
+  const patches: string[] = [];
+  for (const item of call.content) {
+    if (item.type !== "diff") continue;
+    const path = shorten(item.path, cwd);
+    const before = item.oldText ?? "";
+    const patch = before.length + item.newText.length > DIFF_MAX_BYTES ? undefined : createTwoFilesPatch(
+      item.oldText === null || item.oldText === undefined ? "/dev/null" : path,
+      path,
+      before,
+      item.newText,
+      undefined,
+      undefined,
+      { context: 3, timeout: DIFF_TIMEOUT_MS, headerOptions: FILE_HEADERS_ONLY },
+    );
+    patches.push(patch ?? `--- ${path}\n+++ ${path}\n(too large to compare)\n`);
+  }
+  return patches.join("");
+}
+
+/** Puts as much of the diff into the metadata as fits. Answers how many bytes were left out. */
+function addDiff(metadata: ToolMetadata, diff: string): number {
+  if (diff === "") return 0;
+  const room = TOOL_METADATA_MAX_BYTES - byteLength(JSON.stringify(metadata)) - DIFF_ROOM;
+  metadata.diff = cutToJson(diff, Math.max(0, room));
+  return byteLength(diff) - byteLength(metadata.diff);
+}
+
+/** The longest beginning of `text` whose JSON takes at most `maxBytes`: escapes can make a text six times as long. */
+function cutToJson(text: string, maxBytes: number): string {
+  let cut = cutBytes(text, maxBytes);
+  for (let over = excess(cut, maxBytes); over > 0; over = excess(cut, maxBytes)) {
+    cut = cutBytes(cut, Math.max(0, Math.min(byteLength(cut) - 1, Math.floor(byteLength(cut) * (1 - over)))));
+  }
+  return cut;
+}
+
+/** The share by which the JSON of `text` is too long; 0 when it fits or nothing is left. */
+function excess(text: string, maxBytes: number): number {
+  const size = byteLength(JSON.stringify(text));
+  return text === "" || size <= maxBytes ? 0 : (size - maxBytes) / size;
+}
