@@ -1,0 +1,85 @@
+/**
+ * The JWTs of nodes and workspaces: HS256 only, a key id, one audience each, 24 hours. Every call that shows one also
+ * reads the node's or workspace's row, so a token alone opens nothing that is gone.
+ */
+import { errors, jwtVerify, SignJWT } from "jose";
+import { z } from "zod";
+import { toBytes } from "../bytes.ts";
+import { AppError } from "../errors.ts";
+
+export const TOKEN_LIFE_S = 24 * 3_600;
+const ISSUER = "hearth";
+
+/** The signing keys: the first signs, all verify. */
+export interface Keyring {
+  keys: { kid: string; secret: Uint8Array }[];
+}
+
+const nodeClaims = z.object({ node: z.string(), generation: z.number() });
+const workspaceClaims = nodeClaims.extend({ workspace: z.string(), run: z.number().nullable() });
+export type NodeClaims = z.infer<typeof nodeClaims>;
+export type WorkspaceClaims = z.infer<typeof workspaceClaims>;
+
+/** Reads `JWT_SECRET`: one secret, or several as `id:secret` separated by commas. */
+export function readKeyring(text: string): Keyring {
+  const keys = text.split(",").map((part, i) => {
+    const at = part.indexOf(":");
+    return at > 0 && at < 20
+      ? { kid: part.slice(0, at), secret: toBytes(part.slice(at + 1)) }
+      : { kid: `k${i}`, secret: toBytes(part) };
+  });
+  return { keys };
+}
+
+export async function signNodeToken(keyring: Keyring, claims: NodeClaims, now: number): Promise<string> {
+  return await sign(keyring, "node-callback", claims, now);
+}
+
+export async function signWorkspaceToken(keyring: Keyring, claims: WorkspaceClaims, now: number): Promise<string> {
+  return await sign(keyring, "workspace-callback", claims, now);
+}
+
+/** The claims of a node's token. Throws `unauthorized` with what is wrong with it. */
+export async function verifyNodeToken(keyring: Keyring, token: string, now: number): Promise<NodeClaims> {
+  return nodeClaims.parse(await verify(keyring, "node-callback", token, now));
+}
+
+/** The claims of a workspace's token. Throws `unauthorized` with what is wrong with it. */
+export async function verifyWorkspaceToken(keyring: Keyring, token: string, now: number): Promise<WorkspaceClaims> {
+  return workspaceClaims.parse(await verify(keyring, "workspace-callback", token, now));
+}
+
+async function sign(keyring: Keyring, audience: string, claims: Record<string, unknown>, now: number): Promise<string> {
+  const key = keyring.keys[0]!;
+  const issuedAt = Math.floor(now / 1000);
+  return await new SignJWT(claims)
+    .setProtectedHeader({ alg: "HS256", kid: key.kid })
+    .setIssuer(ISSUER).setAudience(audience)
+    .setIssuedAt(issuedAt).setExpirationTime(issuedAt + TOKEN_LIFE_S)
+    .sign(key.secret);
+}
+
+async function verify(keyring: Keyring, audience: string, token: string, now: number): Promise<unknown> {
+  try {
+    const { payload } = await jwtVerify(token, (header) => findKey(keyring, header.kid), {
+      algorithms: ["HS256"],
+      audience,
+      issuer: ISSUER,
+      requiredClaims: ["exp", "node"],
+      currentDate: new Date(now),
+    });
+    return payload;
+  } catch (error) {
+    if (!(error instanceof errors.JOSEError)) throw error;
+    const expired = error instanceof errors.JWTExpired;
+    throw new AppError("unauthorized", expired ? "The token has expired. Renew it." : "The token is not valid here.", {
+      cause: error,
+    });
+  }
+}
+
+function findKey(keyring: Keyring, kid: string | undefined): Uint8Array {
+  const key = keyring.keys.find((each) => each.kid === kid);
+  if (!key) throw new errors.JWTInvalid("unknown key id");
+  return key.secret;
+}

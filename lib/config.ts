@@ -1,0 +1,101 @@
+/**
+ * The edge's configuration: read once at start from the environment, every value with a default, all problems in one
+ * message. `.env.example` lists the same names; a test compares the two.
+ */
+import { z } from "zod";
+import { amount, ConfigError, type Environment, flag, readEnv } from "./env.ts";
+import { LOG_LEVELS } from "./log.ts";
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+
+export const edgeEnvironment = z.object({
+  PORT: z.coerce.number().int().min(0).max(65_535).default(8000),
+  HOST: z.string().default("127.0.0.1"),
+  PUBLIC_URL: z.url({ protocol: /^https?$/ }).optional(),
+  HEARTH_DATA_DIR: z.string().default("./data"),
+  HEARTH_KV: z.string().optional(),
+  HEARTH_ADMIN_KEY: z.string().regex(/^hk_[\w-]{20,200}$/, "must look like hk_ and at least 20 letters").optional(),
+  JWT_SECRET: z.string().min(32, "must have at least 32 characters").optional(),
+  LOG_LEVEL: z.enum(LOG_LEVELS).default("info"),
+  NODE_PROVIDER: z.enum(["local"]).default("local"),
+  LOCAL_PROVIDER_SHARED: flag(false),
+  LOCAL_ALLOW_REMOTE: flag(false),
+  TRUST_PROXY: flag(false),
+  DEFAULT_VM_LOCATION: z.string().default("nbg1"),
+  DEFAULT_CODING_AGENT: z.string().regex(/^[a-z][a-z0-9-]{0,39}$/).default("demo"),
+  NODE_WARM_TIMEOUT_MS: amount(30 * MINUTE, 1_000),
+  NODE_AGENT_READY_TIMEOUT_MS: amount(15 * MINUTE, 1_000),
+  HEARTBEAT_INTERVAL_MS: amount(30_000, 100),
+  HEARTBEAT_STALE_MS: amount(3 * MINUTE, 1_000),
+  NODE_LOST_AFTER_MS: amount(30 * MINUTE, 1_000),
+  MAX_WORKSPACES_PER_NODE: amount(3, 1),
+  MAX_NODES_PER_USER: amount(10, 1),
+  TASK_QUEUE_TIMEOUT_MS: amount(HOUR, 1_000),
+  WORKSPACE_READY_TIMEOUT_MS: amount(10 * MINUTE, 1_000),
+  AGENT_START_TIMEOUT_MS: amount(2 * MINUTE, 1_000),
+  PROMPT_WAIT_TIMEOUT_MS: amount(15 * MINUTE, 1_000),
+  FINALIZE_TIMEOUT_MS: amount(10 * MINUTE, 1_000),
+  TASK_MAX_RUN_MS: amount(4 * HOUR, 1_000),
+  WORKSPACE_STOP_TIMEOUT_MS: amount(MINUTE, 1_000),
+  KEPT_WORKSPACE_TTL_MS: amount(2 * HOUR, 1_000),
+  MAX_PROJECTS_PER_USER: amount(100, 1),
+  MAX_TASKS_PER_PROJECT: amount(10_000, 1),
+  MAX_MESSAGES_PER_SESSION: amount(100_000, 10),
+  MAX_MESSAGES_PER_BATCH: z.coerce.number().int().min(1).max(100).default(100),
+  MAX_MESSAGES_PAYLOAD_BYTES: z.coerce.number().int().min(1_024).max(262_144).default(262_144),
+  RATE_USER_PER_SECOND: amount(40, 1),
+  RATE_USER_BURST: amount(200, 1),
+  RATE_NODE_PER_SECOND: amount(40, 1),
+  RATE_NODE_BURST: amount(100, 1),
+  RATE_ANONYMOUS_PER_SECOND: amount(5, 1),
+  RATE_ANONYMOUS_BURST: amount(50, 1),
+  RATE_SIGN_IN_PER_15_MIN: amount(10, 1),
+  RATE_RUNS_PER_HOUR: amount(60, 1),
+});
+
+type Raw = z.output<typeof edgeEnvironment>;
+
+/** Values as the code uses them; `publicUrl` has no slash at its end. */
+export type EdgeConfig = Omit<Raw, "PUBLIC_URL"> & { publicUrl: string; onDeploy: boolean };
+
+/** Reads and validates. Throws ConfigError with every problem. */
+export function readEdgeConfig(environment: Environment): EdgeConfig {
+  const raw = readEnv(edgeEnvironment, environment);
+  const onDeploy = Boolean(environment.DENO_DEPLOYMENT_ID);
+  const config = { ...raw, publicUrl: publicUrlOf(raw), onDeploy };
+  const problems = findConflicts(config);
+  if (problems.length) {
+    throw new ConfigError(`The configuration cannot work:\n${problems.map((p) => `  ${p}`).join("\n")}`);
+  }
+  return config;
+}
+
+/** Whether `host` is a name of this machine alone. */
+export function isLoopback(host: string): boolean {
+  return /^(localhost|127(\.\d{1,3}){3}|\[?::1\]?)$/.test(host);
+}
+
+function publicUrlOf(raw: Raw): string {
+  const host = raw.HOST.includes(":") ? `[${raw.HOST}]` : raw.HOST;
+  return (raw.PUBLIC_URL ?? `http://${host}:${raw.PORT}`).replace(/\/+$/, "");
+}
+
+/** The local provider runs coding agents as the edge's own user: only where one person's own machine is meant. */
+function findConflicts(config: EdgeConfig): string[] {
+  const problems: string[] = [];
+  const local = config.NODE_PROVIDER === "local";
+  if (local && config.onDeploy) {
+    problems.push("NODE_PROVIDER: local runs agents as child processes, which the hosted platform cannot do");
+  }
+  if (local && !config.LOCAL_ALLOW_REMOTE && !isLoopback(config.HOST)) {
+    problems.push(
+      "NODE_PROVIDER: with local, coding agents run as your own user; listening on other addresses than loopback needs LOCAL_ALLOW_REMOTE=1",
+    );
+  }
+  if (config.onDeploy && !config.HEARTH_ADMIN_KEY) {
+    problems.push("HEARTH_ADMIN_KEY: is required on the hosted platform");
+  }
+  if (config.onDeploy && !config.JWT_SECRET) problems.push("JWT_SECRET: is required on the hosted platform");
+  return problems;
+}

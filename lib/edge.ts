@@ -1,0 +1,18 @@
+/** What main makes once and every function of the edge gets: configuration, store, clock, tokens, live hub, provider. */
+import type { Keyring } from "./auth/tokens.ts";
+import type { EdgeConfig } from "./config.ts";
+import type { Live } from "./live/live.ts";
+import type { Logger } from "./log.ts";
+import type { NodeProvider } from "./providers/provider.ts";
+import type { Store } from "./store/store.ts";
+
+export interface Edge {
+  config: EdgeConfig;
+  store: Store;
+  log: Logger;
+  /** Milliseconds since the epoch. */
+  clock: () => number;
+  keyring: Keyring;
+  provider: NodeProvider;
+  live: Live;
+}

@@ -1,0 +1,98 @@
+/**
+ * From a feed entry to the frames of one topic: each pointer is read from the store, each entity comes once and in its
+ * newest state, whatever lies between is skipped.
+ */
+import { msgKey, promptByIdKey, promptKey } from "../store/keys.ts";
+import type { Pointer } from "../store/change.ts";
+import { type MessageRecord, toMessage } from "../store/messages.ts";
+import { readBeat, readNode, toNode } from "../store/nodes.ts";
+import { type PromptRecord, toPrompt } from "../store/prompts.ts";
+import { readSession, toSession } from "../store/sessions.ts";
+import type { Store } from "../store/store.ts";
+import { readDescription, readTask, toTask } from "../store/tasks.ts";
+import { toIso } from "../store/time.ts";
+import { readWorkspace, toWorkspace } from "../store/workspaces.ts";
+import type { ServerFrame } from "../wire/feed.ts";
+
+/** The frames of one pointer in the topic of a project; `wants` says whose messages somebody follows. */
+export async function readFrames(
+  store: Store,
+  pointer: Pointer,
+  options: { topic: string; wants: (sessionId: string) => boolean },
+): Promise<ServerFrame[]> {
+  const projectId = options.topic.slice(2);
+  switch (pointer[0]) {
+    case "message":
+      return options.wants(pointer[1]) ? await readMessages(store, pointer[1], [pointer[2], pointer[3]]) : [];
+    case "messageUpdated":
+      return await readUpdated(store, pointer[1], pointer[2]);
+    case "session":
+    case "sessionCreated":
+    case "sessionStopped":
+      return await readSessionFrame(store, { projectId, sessionId: pointer[1], kind: pointer[0] });
+    case "task":
+      return await readTaskFrame(store, projectId, pointer[1]);
+    case "taskDeleted":
+      return [{ type: "task.deleted", taskId: pointer[1], sessionId: pointer[2] }];
+    case "workspace":
+      return await readWorkspaceFrame(store, pointer[1]);
+    case "node":
+      return await readNodeFrame(store, pointer[1]);
+    case "prompt":
+      return await readPromptFrame(store, pointer[1], pointer[2]);
+    case "command":
+      return [];
+  }
+}
+
+async function readMessages(store: Store, sessionId: string, [from, to]: [number, number]): Promise<ServerFrame[]> {
+  const range = { start: msgKey(sessionId, from), end: msgKey(sessionId, to + 1) };
+  const entries = await Array.fromAsync(store.kv.list<MessageRecord>(range));
+  return entries.map((entry) => ({
+    type: "message.new",
+    sessionId,
+    message: toMessage(entry.key[2] as number, entry.value),
+  }));
+}
+
+async function readUpdated(store: Store, sessionId: string, seq: number): Promise<ServerFrame[]> {
+  const record = (await store.kv.get<MessageRecord>(msgKey(sessionId, seq))).value;
+  return record ? [{ type: "message.updated", sessionId, message: toMessage(seq, record) }] : [];
+}
+
+async function readSessionFrame(
+  store: Store,
+  at: { projectId: string; sessionId: string; kind: "session" | "sessionCreated" | "sessionStopped" },
+): Promise<ServerFrame[]> {
+  const record = await readSession(store, at.projectId, at.sessionId);
+  if (!record) return [];
+  if (at.kind === "sessionStopped") {
+    return record.endedAt === null
+      ? []
+      : [{ type: "session.stopped", sessionId: record.id, endedAt: toIso(record.endedAt) }];
+  }
+  const session = await toSession(store, record);
+  return [{ type: at.kind === "sessionCreated" ? "session.created" : "session.updated", session }];
+}
+
+async function readTaskFrame(store: Store, projectId: string, taskId: string): Promise<ServerFrame[]> {
+  const [task, description] = await Promise.all([readTask(store, projectId, taskId), readDescription(store, taskId)]);
+  return task ? [{ type: "task.updated", task: toTask(task, description, { preview: true }) }] : [];
+}
+
+async function readWorkspaceFrame(store: Store, workspaceId: string): Promise<ServerFrame[]> {
+  const workspace = await readWorkspace(store, workspaceId);
+  return workspace ? [{ type: "workspace.updated", workspace: toWorkspace(workspace) }] : [];
+}
+
+async function readNodeFrame(store: Store, nodeId: string): Promise<ServerFrame[]> {
+  const [node, beat] = await Promise.all([readNode(store, nodeId), readBeat(store, nodeId)]);
+  return node ? [{ type: "node.updated", node: toNode(node, beat) }] : [];
+}
+
+async function readPromptFrame(store: Store, sessionId: string, messageId: string): Promise<ServerFrame[]> {
+  const pointer = await store.kv.get<number>(promptByIdKey(sessionId, messageId));
+  if (pointer.value === null) return [];
+  const prompt = (await store.kv.get<PromptRecord>(promptKey(sessionId, pointer.value))).value;
+  return prompt ? [{ type: "prompt.updated", sessionId, prompt: toPrompt(prompt) }] : [];
+}

@@ -1,0 +1,201 @@
+/**
+ * The only read-decide-commit loop. An attempt reads, decides and collects writes; the commit carries the checks, the
+ * feed entries, the head keys and the due keys with it, so that a change is visible whole or not at all. A lost check
+ * runs the attempt again. Ids and tokens are made outside the attempt: it may run several times.
+ */
+import { backoffMs, wait } from "../backoff.ts";
+import { AppError } from "../errors.ts";
+import { newId } from "../ids.ts";
+import { dueKey, feedPrefix, headKey, headShard } from "./keys.ts";
+import { isLocked, type Store } from "./store.ts";
+
+const TRIES_MAX = 10;
+const TOTAL_MAX_MS = 10_000;
+const RETRY = { initialMs: 4, maxMs: 200 };
+export const FEED_LIFETIME_MS = 3_600_000;
+/** The longest delay that a queue takes. */
+const QUEUE_DELAY_MAX_MS = 30 * 24 * 3_600_000;
+
+/** What a feed entry points to: first the kind, then the ids needed to read it. */
+export type Pointer =
+  | ["message", sessionId: string, from: number, to: number]
+  | ["messageUpdated", sessionId: string, seq: number]
+  | ["sessionCreated" | "session" | "sessionStopped", sessionId: string]
+  | ["task", taskId: string]
+  | ["taskDeleted", taskId: string, sessionId: string]
+  | ["workspace", workspaceId: string]
+  | ["node", nodeId: string]
+  | ["prompt", sessionId: string, messageId: string]
+  | ["command", seq: number];
+
+export type DueKind =
+  | "task.advance"
+  | "task.deadline"
+  | "node.warmExpiry"
+  | "node.delete"
+  | "workspace.release"
+  | "workspace.keptUntil"
+  | "purge";
+
+/** The times at which something is due for a record, kept in the record itself. */
+export type Dues = Partial<Record<DueKind, { at: number; token: string }>>;
+
+/** A record that is checked and written as a whole. `change` names the commit that wrote it. */
+export interface Versioned {
+  v: 1;
+  change?: string;
+}
+
+/** One attempt: what it read decides, what it collected is committed in one atomic operation. */
+export class Change {
+  readonly #store: Store;
+  readonly #op: Deno.AtomicOperation;
+  readonly #topics = new Map<string, Pointer[]>();
+  readonly #puts: Deno.KvKey[] = [];
+  readonly #dues: number[] = [];
+  readonly now: number;
+  readonly id: string;
+  #writes = 0;
+
+  constructor(store: Store, id: string, now: number) {
+    this.#store = store;
+    this.#op = store.kv.atomic();
+    this.id = id;
+    this.now = now;
+  }
+
+  get kv(): Deno.Kv {
+    return this.#store.kv;
+  }
+
+  get written(): boolean {
+    return this.#writes > 0;
+  }
+
+  get puts(): Deno.KvKey[] {
+    return this.#puts;
+  }
+
+  get dues(): number[] {
+    return this.#dues;
+  }
+
+  get topics(): string[] {
+    return [...this.#topics.keys()];
+  }
+
+  get<T>(key: Deno.KvKey): Promise<Deno.KvEntryMaybe<T>> {
+    return this.kv.get<T>(key);
+  }
+
+  check(entry: Deno.AtomicCheck): this {
+    this.#op.check(entry);
+    return this;
+  }
+
+  set(key: Deno.KvKey, value: unknown, options?: { expireIn?: number }): this {
+    this.#writes++;
+    this.#op.set(key, value, options);
+    return this;
+  }
+
+  delete(key: Deno.KvKey): this {
+    this.#writes++;
+    this.#op.delete(key);
+    return this;
+  }
+
+  /** Adds `by` to a KvU64 counter in a family of its own. */
+  sum(key: Deno.KvKey, by: bigint): this {
+    this.#writes++;
+    this.#op.sum(key, by);
+    return this;
+  }
+
+  /** Writes a record under a check on what was read of it. */
+  put<T extends Versioned>(entry: Deno.KvEntryMaybe<T>, record: T): this {
+    this.check(entry).set(entry.key, { ...record, change: this.id });
+    this.#puts.push(entry.key);
+    return this;
+  }
+
+  /** Says in the feed of `topic` that something changed; all of a commit's news of a topic are one entry. */
+  announce(topic: string, ...pointers: Pointer[]): this {
+    const known = this.#topics.get(topic) ?? [];
+    const fresh = pointers.filter((pointer) => !known.some((other) => other.join() === pointer.join()));
+    this.#topics.set(topic, [...known, ...fresh]);
+    return this;
+  }
+
+  /** Moves the due key of `kind` of a record to `at`, or removes it (null). Returns the record's new dues. */
+  schedule(dues: Dues, due: { kind: DueKind; id: string; at: number | null }): Dues {
+    const { [due.kind]: old, ...rest } = dues;
+    if (old) this.delete(dueKey(old.at, due.kind, due.id));
+    if (due.at === null) return rest;
+    const token = this.id;
+    this.set(dueKey(due.at, due.kind, due.id), { token });
+    this.#dues.push(due.at);
+    return { ...rest, [due.kind]: { at: due.at, token } };
+  }
+
+  async commit(): Promise<boolean> {
+    this.#addFeed();
+    this.#addWakeUps();
+    try {
+      return (await this.#op.commit()).ok;
+    } catch (error) {
+      if (isLocked(error)) return false;
+      throw error;
+    }
+  }
+
+  #addFeed(): void {
+    for (const [topic, changes] of this.#topics) {
+      const entry = { v: 1, at: this.now, changes };
+      this.#op.set([...feedPrefix(topic), this.kv.commitVersionstamp()], entry, { expireIn: FEED_LIFETIME_MS });
+      this.#op.set(headKey(headShard(topic)), 1);
+    }
+  }
+
+  #addWakeUps(): void {
+    if (!this.#store.queues) return;
+    for (const at of this.#dues) {
+      const delay = Math.min(Math.max(0, at - this.now), QUEUE_DELAY_MAX_MS);
+      this.#op.enqueue({ wake: at }, { delay });
+    }
+  }
+}
+
+/**
+ * Runs `attempt` until its commit holds: at most ten tries in ten seconds, then `store_busy`. What the attempt throws
+ * goes to the caller and nothing is written. When a commit is refused the loop first looks whether its own write is
+ * already there, because a client may repeat a commit whose answer was lost.
+ */
+export async function change<T>(
+  store: Store,
+  attempt: (tx: Change) => Promise<T>,
+  clock: () => number = Date.now,
+): Promise<T> {
+  const id = newId();
+  const started = performance.now();
+  for (let tries = 0; tries < TRIES_MAX && performance.now() - started < TOTAL_MAX_MS; tries++) {
+    const tx = new Change(store, id, clock());
+    const result = await attempt(tx);
+    if (!tx.written) return result;
+    if (await tx.commit() || await isThere(tx)) {
+      store.onAnnounce(tx.topics);
+      tx.dues.forEach((at) => store.onDue(at));
+      return result;
+    }
+    await wait(backoffMs(tries, RETRY, Math.random()));
+  }
+  throw new AppError("store_busy", "The store is busy with other changes to the same thing. Try again in a moment.", {
+    retryAfterSeconds: 1,
+  });
+}
+
+async function isThere(tx: Change): Promise<boolean> {
+  const [first] = tx.puts;
+  if (!first) return false;
+  return (await tx.get<Versioned>(first)).value?.change === tx.id;
+}

@@ -1,0 +1,162 @@
+/**
+ * Nodes: the record that holds the claims, which are the only truth about who uses a machine. Heartbeats lie apart, so
+ * that one never breaks another writer's check.
+ */
+import type { Heartbeat, Node, NodeStatus } from "../wire/node.ts";
+import type { Change, Dues, Versioned } from "./change.ts";
+import {
+  enrolmentKey,
+  fleetKey,
+  nodeBeatKey,
+  nodeByOwnerKey,
+  nodeKey,
+  nodeLiveKey,
+  nodeTopic,
+  POINTER,
+  userTopic,
+} from "./keys.ts";
+import type { Store } from "./store.ts";
+import { toIso, toIsoOrNull } from "./time.ts";
+
+export interface Claim {
+  taskId: string | null;
+  workspaceId: string | null;
+  token: string;
+  at: number;
+}
+
+export interface NodeRecord extends Versioned {
+  id: string;
+  ownerId: string;
+  provider: Node["provider"];
+  providerRef: string | null;
+  autoProvisioned: boolean;
+  vmSize: Node["vmSize"];
+  location: string;
+  agentVersion: string | null;
+  protocol: number | null;
+  codingAgents: string[];
+  status: NodeStatus;
+  draining: boolean;
+  health: Node["health"];
+  /** Raised when the node is declared lost or destroyed: tokens of an older one are fenced. */
+  generation: number;
+  claims: Claim[];
+  warmSince: number | null;
+  warmUntil: number | null;
+  claimedByTask: string | null;
+  secretHash: string | null;
+  errorMessage: string | null;
+  /** Failed tries to destroy the machine at the provider. */
+  destroyTries: number;
+  registeredAt: number | null;
+  createdAt: number;
+  updatedAt: number;
+  dues: Dues;
+}
+
+export interface BeatRecord extends Pick<Heartbeat, "load" | "outboxDepth" | "deadLetters" | "dropped"> {
+  v: 1;
+  at: number;
+}
+
+interface Fleet extends Versioned {
+  nodeIds: string[];
+}
+
+export interface EnrolmentRecord extends Versioned {
+  nodeId: string;
+  expiresAt: number;
+  nonceHash: string | null;
+}
+
+export async function readNode(store: Store, nodeId: string): Promise<NodeRecord | null> {
+  return (await store.kv.get<NodeRecord>(nodeKey(nodeId))).value;
+}
+
+/** Writes a node under a check; tells its owner's pages and its control link. */
+export function putNode(tx: Change, entry: Deno.KvEntryMaybe<NodeRecord>, next: NodeRecord): NodeRecord {
+  const record = { ...next, updatedAt: tx.now };
+  tx.put(entry, record);
+  if (!entry.value) tx.set(nodeByOwnerKey(record.ownerId, record.id), POINTER).set(nodeLiveKey(record.id), POINTER);
+  if (record.status === "destroyed") tx.delete(nodeLiveKey(record.id)).delete(nodeBeatKey(record.id));
+  tx.announce(userTopic(record.ownerId), ["node", record.id]);
+  return record;
+}
+
+/** The ids of an owner's nodes that cost money or places: not destroyed. */
+export async function readFleet(tx: Change, ownerId: string): Promise<Deno.KvEntryMaybe<Fleet>> {
+  return await tx.get<Fleet>(fleetKey(ownerId));
+}
+
+export function putFleet(tx: Change, entry: Deno.KvEntryMaybe<Fleet>, nodeIds: string[]): void {
+  tx.put(entry, { v: 1, nodeIds });
+}
+
+/** The owner's nodes, newest first; destroyed ones included up to `limit`. */
+export async function listNodes(store: Store, ownerId: string, limit = 200): Promise<NodeRecord[]> {
+  const entries = store.kv.list({ prefix: ["nodeByOwner", ownerId] }, { reverse: true, limit });
+  const nodes = await Promise.all(
+    (await Array.fromAsync(entries)).map((entry) => readNode(store, entry.key[2] as string)),
+  );
+  return nodes.filter((node) => node !== null);
+}
+
+export async function* listLiveNodes(store: Store): AsyncGenerator<NodeRecord> {
+  for await (const entry of store.kv.list({ prefix: ["nodeLive"] })) {
+    const node = await readNode(store, entry.key[1] as string);
+    if (node) yield node;
+  }
+}
+
+export async function readBeat(store: Store, nodeId: string): Promise<BeatRecord | null> {
+  return (await store.kv.get<BeatRecord>(nodeBeatKey(nodeId))).value;
+}
+
+/** Stores a heartbeat and tells the owner's pages; blind, the newest wins. */
+export function setBeat(tx: Change, node: NodeRecord, beat: BeatRecord): void {
+  tx.set(nodeBeatKey(node.id), beat).announce(userTopic(node.ownerId), ["node", node.id]);
+}
+
+export function putEnrolment(tx: Change, hash: string, enrolment: EnrolmentRecord): void {
+  tx.set(enrolmentKey(hash), enrolment, { expireIn: Math.max(1, enrolment.expiresAt - tx.now) });
+}
+
+export async function readEnrolment(tx: Change, hash: string): Promise<Deno.KvEntryMaybe<EnrolmentRecord>> {
+  return await tx.get<EnrolmentRecord>(enrolmentKey(hash));
+}
+
+/** Wakes the node's control link: there are commands, or it must look again. */
+export function pokeNode(tx: Change, nodeId: string, seq: number): void {
+  tx.announce(nodeTopic(nodeId), ["command", seq]);
+}
+
+export function toNode(record: NodeRecord, beat: BeatRecord | null): Node {
+  return {
+    id: record.id,
+    ownerId: record.ownerId,
+    provider: record.provider,
+    providerRef: record.providerRef,
+    autoProvisioned: record.autoProvisioned,
+    vmSize: record.vmSize,
+    location: record.location,
+    agentVersion: record.agentVersion,
+    codingAgents: record.codingAgents,
+    status: record.status,
+    draining: record.draining,
+    health: record.health,
+    claims: record.claims.map(({ taskId, workspaceId, at }) => ({ taskId, workspaceId, at: toIso(at) })),
+    warmSince: toIsoOrNull(record.warmSince),
+    warmUntil: toIsoOrNull(record.warmUntil),
+    claimedByTask: record.claimedByTask,
+    errorMessage: record.errorMessage,
+    heartbeat: beat && {
+      at: toIso(beat.at),
+      load: beat.load,
+      outboxDepth: beat.outboxDepth,
+      deadLetters: beat.deadLetters,
+      dropped: beat.dropped,
+    },
+    createdAt: toIso(record.createdAt),
+  };
+}

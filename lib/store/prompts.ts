@@ -1,0 +1,66 @@
+/** Follow-up prompts of a session, numbered in the order in which they were asked. */
+import type { Prompt, PromptState } from "../wire/session.ts";
+import type { Change, Versioned } from "./change.ts";
+import { projectTopic, promptByIdKey, promptKey } from "./keys.ts";
+import type { SessionRecord } from "./sessions.ts";
+import type { Store } from "./store.ts";
+import { toIso } from "./time.ts";
+
+export interface PromptRecord extends Versioned {
+  messageId: string;
+  sessionId: string;
+  n: number;
+  text: string;
+  state: PromptState;
+  by: string;
+  at: number;
+}
+
+export async function getPrompt(tx: Change, sessionId: string, n: number): Promise<Deno.KvEntryMaybe<PromptRecord>> {
+  return await tx.get<PromptRecord>(promptKey(sessionId, n));
+}
+
+export async function getPromptById(
+  tx: Change,
+  sessionId: string,
+  messageId: string,
+): Promise<Deno.KvEntryMaybe<PromptRecord> | null> {
+  const pointer = await tx.get<number>(promptByIdKey(sessionId, messageId));
+  return pointer.value === null ? null : await getPrompt(tx, sessionId, pointer.value);
+}
+
+export function putPrompt(
+  tx: Change,
+  entry: Deno.KvEntryMaybe<PromptRecord>,
+  prompt: PromptRecord & { projectId?: string },
+): void {
+  const { projectId, ...record } = prompt;
+  tx.put(entry, record);
+  if (!entry.value) tx.set(promptByIdKey(record.sessionId, record.messageId), record.n);
+  if (projectId) tx.announce(projectTopic(projectId), ["prompt", record.sessionId, record.messageId]);
+}
+
+/** The prompts that wait or run, and those that ended, newest last; at most a hundred. */
+export async function listPrompts(store: Store, sessionId: string): Promise<PromptRecord[]> {
+  const entries = store.kv.list<PromptRecord>({ prefix: ["prompt", sessionId] }, { reverse: true, limit: 100 });
+  return (await Array.fromAsync(entries)).map((entry) => entry.value).reverse();
+}
+
+/** The first prompt after those already taken that still waits; cancelled ones are passed over. */
+export async function nextWaiting(tx: Change, session: SessionRecord): Promise<Deno.KvEntry<PromptRecord> | null> {
+  for (let n = session.promptsTaken + 1; n <= session.promptCount; n++) {
+    const entry = await getPrompt(tx, session.id, n);
+    if (entry.value?.state === "queued") return entry as Deno.KvEntry<PromptRecord>;
+  }
+  return null;
+}
+
+export function toPrompt(record: PromptRecord): Prompt {
+  return {
+    messageId: record.messageId,
+    sessionId: record.sessionId,
+    text: record.text,
+    state: record.state,
+    createdAt: toIso(record.at),
+  };
+}

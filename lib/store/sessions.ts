@@ -1,0 +1,132 @@
+/** Chat sessions: one record each, on which every writer of the session checks, and one index by last activity. */
+import type { Session, SessionListQuery, SessionStatus } from "../wire/session.ts";
+import type { Change, Versioned } from "./change.ts";
+import { POINTER, projectTopic, sessionByActivityKey, sessionKey, workspaceKey } from "./keys.ts";
+import { listPage, type Page } from "./page.ts";
+import type { Store } from "./store.ts";
+import { readTask } from "./tasks.ts";
+import { toIso, toIsoOrNull } from "./time.ts";
+import type { WorkspaceRecord } from "./workspaces.ts";
+
+export interface SessionRecord extends Versioned {
+  id: string;
+  projectId: string;
+  taskId: string | null;
+  workspaceId: string | null;
+  topic: string | null;
+  status: SessionStatus;
+  turn: Session["turn"];
+  /** The run under which new messages of the edge are shown. */
+  run: number;
+  /** The prompt that the agent has now, sent or running; null: it waits for one. */
+  handedOut: string | null;
+  /** The turn that ended last, with the answer it got: the same report again gets the same answer. */
+  lastTurn: { promptId: string; answer: unknown } | null;
+  /** Prompts: number of the last one made, and of the last one handed out. */
+  promptCount: number;
+  promptsTaken: number;
+  messageCount: number;
+  lastSeq: number;
+  activeAt: number;
+  createdAt: number;
+  updatedAt: number;
+  endedAt: number | null;
+}
+
+export async function readSession(store: Store, projectId: string, sessionId: string): Promise<SessionRecord | null> {
+  return (await store.kv.get<SessionRecord>(sessionKey(projectId, sessionId))).value;
+}
+
+/** Writes a session under a check and announces it. `active` moves it to the top of the list. */
+export function putSession(
+  tx: Change,
+  entry: Deno.KvEntryMaybe<SessionRecord>,
+  next: SessionRecord,
+  options: { active?: boolean } = {},
+): SessionRecord {
+  const activeAt = options.active || !entry.value ? Math.max(tx.now, entry.value?.activeAt ?? 0) : entry.value.activeAt;
+  const record = { ...next, activeAt, updatedAt: tx.now };
+  const index = sessionByActivityKey(record.projectId, activeAt, record.id);
+  if (entry.value && entry.value.activeAt !== activeAt) {
+    tx.delete(sessionByActivityKey(record.projectId, entry.value.activeAt, record.id));
+  }
+  if (!entry.value || entry.value.activeAt !== activeAt) tx.set(index, POINTER);
+  tx.put(entry, record);
+  tx.announce(projectTopic(record.projectId), [entry.value ? "session" : "sessionCreated", record.id]);
+  if (record.endedAt !== null && entry.value?.endedAt === null) {
+    tx.announce(projectTopic(record.projectId), ["sessionStopped", record.id]);
+  }
+  return record;
+}
+
+/** A session as it starts; `pending` until a run is live. */
+export function newSession(
+  facts: Pick<SessionRecord, "id" | "projectId" | "taskId" | "topic"> & { now: number },
+): SessionRecord {
+  return {
+    v: 1,
+    id: facts.id,
+    projectId: facts.projectId,
+    taskId: facts.taskId,
+    workspaceId: null,
+    topic: facts.topic,
+    status: "pending",
+    turn: "idle",
+    run: 0,
+    handedOut: null,
+    lastTurn: null,
+    promptCount: 0,
+    promptsTaken: 0,
+    messageCount: 0,
+    lastSeq: 0,
+    activeAt: facts.now,
+    createdAt: facts.now,
+    updatedAt: facts.now,
+    endedAt: null,
+  };
+}
+
+/** One page of a project's sessions, newest activity first; `q` looks into topics and task titles. */
+export async function listSessions(store: Store, projectId: string, query: SessionListQuery): Promise<Page<Session>> {
+  const words = query.q?.toLowerCase();
+  return await listPage(store.kv, ["sessionByActivity", projectId], {
+    limit: query.limit,
+    cursor: query.cursor,
+    reverse: true,
+    pick: async (key) => {
+      const record = await readSession(store, projectId, key[3] as string);
+      // An index entry that a newer activity has moved while this list was being read.
+      if (!record || record.activeAt !== key[2]) return null;
+      if (query.taskId && record.taskId !== query.taskId) return null;
+      if (query.status && record.status !== query.status) return null;
+      const session = await toSession(store, record);
+      return words && !`${session.topic} ${session.task?.title}`.toLowerCase().includes(words) ? null : session;
+    },
+  });
+}
+
+/** As the wire has it, with the summaries of its task and its workspace. */
+export async function toSession(store: Store, record: SessionRecord): Promise<Session> {
+  const [task, workspace] = await Promise.all([
+    record.taskId ? readTask(store, record.projectId, record.taskId) : null,
+    record.workspaceId ? store.kv.get<WorkspaceRecord>(workspaceKey(record.workspaceId)) : null,
+  ]);
+  return {
+    id: record.id,
+    projectId: record.projectId,
+    taskId: record.taskId,
+    workspaceId: record.workspaceId,
+    topic: record.topic,
+    status: record.status,
+    turn: record.turn,
+    messageCount: record.messageCount,
+    lastSeq: record.lastSeq,
+    createdAt: toIso(record.createdAt),
+    updatedAt: toIso(record.updatedAt),
+    endedAt: toIsoOrNull(record.endedAt),
+    task: task && { id: task.id, title: task.title, status: task.status, priority: task.priority },
+    workspace: workspace?.value
+      ? { id: workspace.value.id, status: workspace.value.status, keptUntil: toIsoOrNull(workspace.value.keptUntil) }
+      : null,
+  };
+}

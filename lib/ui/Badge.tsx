@@ -1,0 +1,30 @@
+/** States as small marks: a task's status in words, a session's status as a dot. Colour never carries it alone. */
+import type { Session } from "../wire/session.ts";
+import type { Task, TaskStatus } from "../wire/task.ts";
+import { SESSION_STATUS, TASK_STATUS } from "./labels.ts";
+
+export function StatusBadge({ status }: { status: TaskStatus }) {
+  const passing = status === "queued" || status === "delegated";
+  return (
+    <span class={`badge badge-${status}`}>
+      {passing || status === "in_progress" ? <span class="spinner" aria-hidden="true" /> : null}
+      {TASK_STATUS[status]}
+    </span>
+  );
+}
+
+/** Pulses while the session is live; tells its state to those who do not see it. */
+export function SessionDot({ session }: { session: Pick<Session, "status"> }) {
+  const live = session.status === "active";
+  return (
+    <span class={`dot dot-${session.status}${live ? " pulse" : ""}`} title={SESSION_STATUS[session.status]}>
+      <span class="sr-only">{SESSION_STATUS[session.status]}</span>
+    </span>
+  );
+}
+
+export function Priority({ task }: { task: Pick<Task, "priority"> }) {
+  if (task.priority === 0) return null;
+  const sign = task.priority > 0 ? "+" : "−";
+  return <span class="priority" title={`Priority ${task.priority}`}>{`${sign}${Math.abs(task.priority)}`}</span>;
+}

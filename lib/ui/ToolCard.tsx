@@ -1,0 +1,69 @@
+/**
+ * One call of a tool: name, target, how it went and how long it took, its output as a preview of 500 characters with
+ * the whole on demand, and its changes as a diff.
+ */
+import { useSignal } from "@preact/signals";
+import { cutText } from "../bytes.ts";
+import type { ToolMetadata } from "../wire/message.ts";
+import { Diff } from "./Diff.tsx";
+import { duration } from "./time.ts";
+
+export const PREVIEW_CHARS = 500;
+
+export interface ToolCardProps {
+  /** Null for a message whose metadata was lost: its text is still shown. */
+  tool: ToolMetadata | null;
+  output: string;
+  /** The store holds more than `output`; `onWhole` fetches it. */
+  truncated: boolean;
+  bytes?: number | undefined;
+  onWhole?: (() => Promise<void>) | undefined;
+}
+
+export function ToolCard({ tool, output, truncated, bytes, onWhole }: ToolCardProps) {
+  const whole = useSignal(false);
+  const text = output === tool?.tool || output === tool?.target ? "" : output;
+  const long = truncated || text.length > PREVIEW_CHARS;
+  const toggle = async () => {
+    if (!whole.value && truncated) await onWhole?.();
+    whole.value = !whole.value;
+  };
+  const failed = tool?.status === "failed";
+  return (
+    <div class={failed ? "tool tool-failed" : "tool"}>
+      <div class="tool-head">
+        <span class="tool-name">{tool?.tool ?? "Tool"}</span>
+        {tool?.target ? <code class="tool-target" title={tool.target}>{tool.target}</code> : null}
+        <ToolStatus tool={tool} />
+      </div>
+      {tool?.diff ? <Diff text={tool.diff} /> : null}
+      {text ? <pre class="tool-output" tabIndex={0} aria-label="Output">{whole.value ? text : cutText(text, PREVIEW_CHARS)}{long && !whole.value ? "…" : ""}</pre> : null}
+      {long
+        ? (
+          <button type="button" class="link-button" aria-expanded={whole.value ? "true" : "false"} onClick={toggle}>
+            {whole.value ? "Show less" : `Show all (${sizeOf(bytes ?? text.length)})`}
+          </button>
+        )
+        : null}
+    </div>
+  );
+}
+
+function ToolStatus({ tool }: { tool: ToolMetadata | null }) {
+  if (!tool) return null;
+  const time = tool.durationMs === undefined ? "" : ` (${duration(tool.durationMs)})`;
+  if (tool.status === "executing") {
+    return (
+      <span class="tool-status">
+        <span class="spinner" aria-hidden="true" />
+        Executing…
+      </span>
+    );
+  }
+  if (tool.status === "failed") return <span class="tool-status failed">{`Error${time}`}</span>;
+  return <span class="tool-status">{`Complete${time}`}</span>;
+}
+
+function sizeOf(count: number): string {
+  return count < 10_000 ? `${count.toLocaleString("en")} characters` : `${Math.round(count / 1024)} KB`;
+}

@@ -1,0 +1,64 @@
+/** The words for states, steps and roles that people read. One place, so that every view says the same. */
+import type { MessageRole } from "../wire/message.ts";
+import type { NodeStatus } from "../wire/node.ts";
+import type { SessionStatus } from "../wire/session.ts";
+import type { ExecutionStep, TaskStatus } from "../wire/task.ts";
+
+export const TASK_STATUS: Record<TaskStatus, string> = {
+  draft: "Draft",
+  ready: "Ready",
+  queued: "Queued",
+  delegated: "Starting",
+  in_progress: "In progress",
+  completed: "Completed",
+  failed: "Failed",
+  cancelled: "Cancelled",
+};
+
+export const STEP: Record<ExecutionStep, string> = {
+  waiting_for_node: "Waiting for a free machine",
+  selecting_node: "Choosing a machine",
+  provisioning_node: "Starting a machine",
+  creating_workspace: "Cloning the repository",
+  starting_agent: "Starting the coding agent",
+  running: "Working",
+  awaiting_prompt: "Waiting for your next prompt",
+  finalizing: "Committing and pushing",
+};
+
+export const SESSION_STATUS: Record<SessionStatus, string> = {
+  pending: "Not started",
+  active: "Live",
+  stopped: "Ended",
+  error: "Ended with an error",
+};
+
+export const ROLE: Record<MessageRole, string> = {
+  user: "You",
+  assistant: "Agent",
+  system: "System",
+  tool: "Tool",
+  thinking: "Thinking",
+  plan: "Plan",
+};
+
+export const NODE_STATUS: Record<NodeStatus, string> = {
+  provisioning: "Starting",
+  active: "Active",
+  warm: "Warm",
+  destroying: "Shutting down",
+  destroyed: "Gone",
+  error: "Error",
+};
+
+export const VM_SIZE = { small: "Small", medium: "Medium", large: "Large" } as const;
+
+/** "$0.42", "$0.0031" for small amounts, "" for none. */
+export function cost(usd: number | null): string {
+  if (!usd) return "";
+  return `$${usd.toFixed(usd < 0.01 ? 4 : 2)}`;
+}
+
+export function plural(count: number, one: string, many: string = `${one}s`): string {
+  return `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
+}
