@@ -1,14 +1,200 @@
-/** The agent's one libSQL file. */
-import type { Client } from "@libsql/client";
+/**
+ * The agent's one libSQL file. What a write resolved for is on the disk (WAL, synchronous=FULL). One data directory has
+ * one agent: a lock that the kernel frees with the process. When the disk is full a ballast file is given up, so that
+ * the outbox can still record and drain.
+ */
+import { type Client, createClient, type InStatement, LibsqlError, type ResultSet } from "@libsql/client";
+import { join, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import { messageOf } from "../../lib/errors.ts";
+import { newId } from "../../lib/ids.ts";
+import { SCHEMA_STEPS } from "./schema.ts";
+
+const BALLAST_BYTES = 16 * 1024 * 1024;
+const BUSY_TIMEOUT_MS = 5_000;
 
 export interface Database extends AsyncDisposable {
   client: Client;
   /** Names this data directory for ever; part of the mark of every process started from it. */
   instanceId: string;
   dataDir: string;
+  /** All statements in one transaction, durable when it resolves. */
+  write(statements: InStatement[]): Promise<ResultSet[]>;
+  /** Runs `work` after everything that was handed in before: for decisions on what was just read. */
+  exclusive<T>(work: () => Promise<T>): Promise<T>;
+}
+
+export interface DatabaseOptions {
+  ballastBytes?: number;
+  /** Called when the ballast was given up. */
+  onDiskFull?: () => void;
+}
+
+/** Another agent runs on this data directory. */
+export class DataDirectoryInUse extends Error {
+  override name = "DataDirectoryInUse";
+  readonly pid: string;
+
+  constructor(dataDir: string, pid: string) {
+    super(`The data directory ${dataDir} is in use by the agent with process id ${pid}. Stop that one first.`);
+    this.pid = pid;
+  }
 }
 
 /** Opens (or makes) `agent.db` in `dataDir`, alone. Throws DataDirectoryInUse when another agent holds it. */
-export function openDatabase(_dataDir: string): Promise<Database> {
-  throw new Error("not made");
+export async function openDatabase(dataDir: string, options: DatabaseOptions = {}): Promise<Database> {
+  const directory = resolve(dataDir);
+  await makePrivateDirectory(directory);
+  const lock = await lockDirectory(directory);
+  try {
+    const client = await openFile(directory);
+    const ballast = await Ballast.make(join(directory, "ballast"), options.ballastBytes ?? BALLAST_BYTES);
+    return new AgentDatabase({ client, lock, ballast, dataDir: directory, onDiskFull: options.onDiskFull });
+  } catch (error) {
+    lock.close();
+    throw error;
+  }
+}
+
+/** Opens the file of a data directory beside an agent that may be running on it: for people who look at it. */
+export async function openBeside(dataDir: string): Promise<Client> {
+  const path = join(resolve(dataDir), "agent.db");
+  const found = await Deno.stat(path).catch(() => null);
+  if (!found) throw new Error(`There is no agent's database at ${path}. Set AGENT_DATA_DIR to the agent's directory.`);
+  return await openFile(resolve(dataDir));
+}
+
+class AgentDatabase implements Database {
+  readonly client: Client;
+  readonly dataDir: string;
+  readonly instanceId: string;
+  #lock: Deno.FsFile;
+  #ballast: Ballast;
+  #onDiskFull: (() => void) | undefined;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(
+    parts: { client: Client; lock: Deno.FsFile; ballast: Ballast; dataDir: string; onDiskFull?: () => void },
+  ) {
+    this.client = parts.client;
+    this.dataDir = parts.dataDir;
+    this.instanceId = readInstanceId(parts.dataDir);
+    this.#lock = parts.lock;
+    this.#ballast = parts.ballast;
+    this.#onDiskFull = parts.onDiskFull;
+  }
+
+  async write(statements: InStatement[]): Promise<ResultSet[]> {
+    try {
+      return await this.client.batch(statements, "write");
+    } catch (error) {
+      if (!isDiskFull(error) || !this.#ballast.release()) throw error;
+      this.#onDiskFull?.();
+      return await this.client.batch(statements, "write");
+    }
+  }
+
+  exclusive<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#last.then(work);
+    this.#last = result.catch(() => {});
+    return result;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#last;
+    this.client.close();
+    this.#lock.close();
+  }
+}
+
+/** Space that is held back while there is plenty, and given up when the disk is full. */
+class Ballast {
+  #path: string;
+  private constructor(path: string) {
+    this.#path = path;
+  }
+
+  static async make(path: string, bytes: number): Promise<Ballast> {
+    const ballast = new Ballast(path);
+    const found = await Deno.stat(path).catch(() => null);
+    if (found?.size === bytes) return ballast;
+    // A disk that has no room for it now is no reason not to start.
+    await Deno.writeFile(path, new Uint8Array(bytes), { mode: 0o600 }).catch(() => ballast.release());
+    return ballast;
+  }
+
+  /** True when it was there and is gone now. */
+  release(): boolean {
+    try {
+      Deno.removeSync(this.#path);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+}
+
+async function makePrivateDirectory(directory: string): Promise<void> {
+  try {
+    await Deno.mkdir(directory, { recursive: true, mode: 0o700 });
+    await Deno.chmod(directory, 0o700);
+  } catch (error) {
+    throw new Error(`The data directory ${directory} cannot be used: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+async function lockDirectory(directory: string): Promise<Deno.FsFile> {
+  const path = join(directory, "agent.lock");
+  const file = await Deno.open(path, { read: true, write: true, create: true, mode: 0o600 });
+  if (!await file.tryLock(true)) {
+    const pid = (await Deno.readTextFile(path)).trim();
+    file.close();
+    throw new DataDirectoryInUse(directory, pid || "unknown");
+  }
+  await file.truncate(0);
+  await file.write(new TextEncoder().encode(`${Deno.pid}\n`));
+  return file;
+}
+
+async function openFile(directory: string): Promise<Client> {
+  const url = pathToFileURL(join(directory, "agent.db")).href;
+  const client = createClient({ url, concurrency: 1, timeout: BUSY_TIMEOUT_MS });
+  try {
+    await client.execute("PRAGMA journal_mode=WAL");
+    await client.execute("PRAGMA synchronous=FULL");
+    await migrate(client);
+    return client;
+  } catch (error) {
+    client.close();
+    throw error;
+  }
+}
+
+async function migrate(client: Client): Promise<void> {
+  const version = Number((await client.execute("PRAGMA user_version")).rows[0]?.user_version ?? 0);
+  if (version > SCHEMA_STEPS.length) {
+    throw new Error(
+      `The agent's database has version ${version}, this agent knows up to ${SCHEMA_STEPS.length}. Install the newer agent again.`,
+    );
+  }
+  for (let step = version; step < SCHEMA_STEPS.length; step++) {
+    await client.batch([...SCHEMA_STEPS[step]!, `PRAGMA user_version=${step + 1}`], "write");
+  }
+}
+
+function readInstanceId(directory: string): string {
+  const path = join(directory, "instance-id");
+  try {
+    const known = Deno.readTextFileSync(path).trim();
+    if (known !== "") return known;
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  const made = newId();
+  Deno.writeTextFileSync(path, `${made}\n`, { mode: 0o600 });
+  return made;
+}
+
+function isDiskFull(error: unknown): boolean {
+  return error instanceof LibsqlError && (error.code === "SQLITE_FULL" || error.code.startsWith("SQLITE_IOERR"));
 }

@@ -1,21 +1,63 @@
-/** Commands of the edge, durable before they are acknowledged. */
-import type { CommandFrame } from "../../lib/wire/control.ts";
+/**
+ * Commands of the edge, durable before they are acknowledged. The last seq and the command are written in one
+ * transaction, so a command is either not known at all or will be applied, whenever the agent dies.
+ */
 import type { Database } from "./database.ts";
+import { type CommandFrame, commandFrame } from "../../lib/wire/control.ts";
+
+/** How many applied commands are remembered by their id. */
+const REMEMBERED = 1_000;
 
 export class Inbox {
-  constructor(_db: Database) {}
-  /** Stores seq and command in one transaction. False when either is known already. */
-  store(_frame: CommandFrame): Promise<boolean> {
-    throw new Error("not made");
+  #db: Database;
+
+  constructor(db: Database) {
+    this.#db = db;
   }
-  lastSeq(): Promise<number> {
-    throw new Error("not made");
+
+  /** Stores seq and command in one transaction. False when the command's id or its seq is known already. */
+  store(frame: CommandFrame): Promise<boolean> {
+    return this.#db.exclusive(async () => {
+      if (frame.seq <= await this.lastSeq() || await this.#knows(frame.commandId)) return false;
+      await this.#db.write([
+        {
+          sql: "INSERT INTO commands (seq, command_id, frame) VALUES (?, ?, ?)",
+          args: [frame.seq, frame.commandId, JSON.stringify(frame)],
+        },
+        {
+          sql: `INSERT INTO meta (name, value) VALUES ('lastSeq', ?)
+            ON CONFLICT (name) DO UPDATE SET value = excluded.value`,
+          args: [String(frame.seq)],
+        },
+      ]);
+      return true;
+    });
   }
+
+  /** The seq of the last command stored; 0 before the first. */
+  async lastSeq(): Promise<number> {
+    const found = await this.#db.client.execute("SELECT value FROM meta WHERE name = 'lastSeq'");
+    return Number(found.rows[0]?.value ?? 0);
+  }
+
   /** Stored and not applied, in order. */
-  pending(): Promise<CommandFrame[]> {
-    throw new Error("not made");
+  async pending(): Promise<CommandFrame[]> {
+    const found = await this.#db.client.execute("SELECT frame FROM commands WHERE applied = 0 ORDER BY seq");
+    return found.rows.map((row) => commandFrame.parse(JSON.parse(String(row.frame))));
   }
-  applied(_seq: number): Promise<void> {
-    throw new Error("not made");
+
+  async applied(seq: number): Promise<void> {
+    await this.#db.write([
+      { sql: "UPDATE commands SET applied = 1 WHERE seq = ?", args: [seq] },
+      { sql: "DELETE FROM commands WHERE applied = 1 AND seq < ?", args: [seq - REMEMBERED] },
+    ]);
+  }
+
+  async #knows(commandId: string): Promise<boolean> {
+    const found = await this.#db.client.execute({
+      sql: "SELECT 1 FROM commands WHERE command_id = ?",
+      args: [commandId],
+    });
+    return found.rows.length > 0;
   }
 }

@@ -1,7 +1,22 @@
-/** The durable queue of messages on their way to the edge. */
+/**
+ * The durable queue of messages on their way to the edge. A row leaves it only by `deleteSent`, after an
+ * acknowledgement that covers it, or into the dead letters. It never refuses a message for being full: it stores the
+ * new one, moves the oldest to the dead letters and marks the place in the session. Rows in flight are never evicted.
+ */
+import type { InStatement, Row } from "@libsql/client";
+import { byteLength } from "../../lib/bytes.ts";
 import type { Logger } from "../../lib/log.ts";
 import type { MessageFlags, MessageRole, ToolMetadata } from "../../lib/wire/message.ts";
 import type { Database } from "./database.ts";
+import { cutToJsonBytes, fitRow, jsonBytes, toWire } from "./fit.ts";
+import { Listeners, Waiters } from "./listeners.ts";
+import { MESSAGE_NAMES } from "./message_columns.ts";
+import { insertRow, toEvictable, toMark, toStoredRow } from "./outbox_rows.ts";
+import { moveToDeadLetters, planEviction } from "./overflow.ts";
+
+/** A single message that the edge finds too large is halved until it is below this. */
+const SHRINK_MIN_BYTES = 1_024;
+const EVICTION_STEP_ROWS = 500;
 
 export interface OutboxRow {
   messageId: string;
@@ -33,36 +48,314 @@ export interface OutboxOptions {
 export interface OutboxCounts {
   outboxDepth: number;
   deadLetters: number;
+  /** Those of the dead letters that had to make room for others. */
   dropped: number;
 }
 
-export interface NewRows {
-  workspaceId: string;
+/** Rows that wait, and the bytes that they will take on the wire. */
+export interface Size {
   rows: number;
   bytes: number;
 }
 
+export interface NewRows extends Size {
+  workspaceId: string;
+}
+
+export interface BatchLimits {
+  maxRows: number;
+  maxBytes: number;
+  /** Protects the rows from eviction until they are deleted, dead or released. */
+  hold?: boolean;
+}
+
+/** Why the edge would not have a row; `status` is null where no answer was the reason. */
+export interface Refusal {
+  status: number | null;
+  reason: string;
+}
+
 export class Outbox {
-  constructor(_db: Database, _options: OutboxOptions) {}
-  /** Resolves when the rows are durable. `closeOpen`: this message's open row goes in the same transaction. */
-  enqueue(_rows: OutboxRow[], _options: { closeOpen?: string } = {}): Promise<{ evicted: number }> {
-    throw new Error("not made");
+  #db: Database;
+  #options: OutboxOptions;
+  #news = new Listeners<NewRows>();
+  #empty = new Waiters();
+  #held = new Set<number>();
+  #sizes = new Map<string, Size>();
+  /** What the limits count: everything but the marks of evictions. */
+  #total: Size = { rows: 0, bytes: 0 };
+  #loaded = false;
+
+  constructor(db: Database, options: OutboxOptions) {
+    this.#db = db;
+    this.#options = options;
   }
-  depth(_workspaceId?: string): Promise<number> {
-    throw new Error("not made");
+
+  /**
+   * Resolves when the rows are durable; rows that are known by their messageId are left as they are. `closeOpen`: this
+   * message's open row goes in the same transaction. `evicted`: how many of the oldest rows had to make room.
+   */
+  enqueue(rows: OutboxRow[], options: { closeOpen?: string } = {}): Promise<{ evicted: number }> {
+    return this.#exclusive(async () => {
+      const fitted = rows.map((row) => this.#fit(row));
+      const close: InStatement[] = options.closeOpen === undefined ? [] : [
+        { sql: "DELETE FROM open_messages WHERE message_id = ?", args: [options.closeOpen.toLowerCase()] },
+      ];
+      const results = await this.#db.write([...fitted.map(insertRow), ...close]);
+      const added = fitted.filter((_, at) => results[at]!.rowsAffected > 0);
+      for (const row of added) this.#count(row.workspaceId, { rows: 1, bytes: row.bytes });
+      const evicted = await this.#evict();
+      for (const news of groupNews(added)) this.#news.call(news);
+      return { evicted };
+    });
   }
-  counts(): Promise<OutboxCounts> {
-    throw new Error("not made");
+
+  /** The oldest rows of a workspace, without a gap; at least one if there is any, whatever its size. */
+  oldest(workspaceId: string, limits: BatchLimits): Promise<StoredRow[]> {
+    return this.#exclusive(async () => {
+      const sizes = await this.#db.client.execute({
+        sql: "SELECT id, bytes FROM message_outbox WHERE workspace_id = ? ORDER BY id LIMIT ?",
+        args: [workspaceId, limits.maxRows],
+      });
+      const last = lastWithin(sizes.rows, limits.maxBytes);
+      if (last === null) return [];
+      const found = await this.#db.client.execute({
+        sql: `SELECT id, bytes, attempts, ${MESSAGE_NAMES} FROM message_outbox
+          WHERE workspace_id = ? AND id <= ? ORDER BY id`,
+        args: [workspaceId, last],
+      });
+      const rows = found.rows.map(toStoredRow);
+      if (limits.hold) { for (const row of rows) this.#held.add(row.id); }
+      return rows;
+    });
   }
+
+  /** Lets rows that were held be evicted again. */
+  release(ids: number[]): void {
+    for (const id of ids) this.#held.delete(id);
+  }
+
+  /** Removes rows that the edge has acknowledged. */
+  deleteSent(ids: number[]): Promise<void> {
+    return this.#exclusive(() => this.#remove(ids));
+  }
+
+  /** Notes a try that failed. */
+  noteAttempt(ids: number[]): Promise<void> {
+    return this.#exclusive(async () => {
+      await this.#db.write([{
+        sql: `UPDATE message_outbox SET attempts = attempts + 1, last_attempt_at = ?
+          WHERE id IN (SELECT value FROM json_each(?))`,
+        args: [new Date().toISOString(), JSON.stringify(ids)],
+      }]);
+    });
+  }
+
+  /** Moves rows to the dead letters. */
+  deadLetter(ids: number[], refusal: Refusal): Promise<void> {
+    return this.#exclusive(() => this.#remove(ids, refusal));
+  }
+
+  /** Moves everything that waits for a workspace to the dead letters; answers how many rows those were. */
+  deadLetterAll(workspaceId: string, refusal: Refusal): Promise<number> {
+    return this.#exclusive(async () => {
+      const found = await this.#db.client.execute({
+        sql: "SELECT id FROM message_outbox WHERE workspace_id = ?",
+        args: [workspaceId],
+      });
+      const ids = found.rows.map((row) => Number(row.id));
+      await this.#remove(ids, refusal);
+      return ids.length;
+    });
+  }
+
+  /** Cuts the content of a row that the edge finds too large in half. False when it is too small for that. */
+  shrink(row: StoredRow): Promise<boolean> {
+    return this.#exclusive(async () => {
+      const contentBytes = jsonBytes(row.content);
+      if (row.bytes < SHRINK_MIN_BYTES || contentBytes < 16) return false;
+      const content = cutToJsonBytes(row.content, Math.ceil(contentBytes / 2));
+      const removed = byteLength(row.content) - byteLength(content);
+      const flags = { ...row.flags, truncatedBytes: (row.flags?.truncatedBytes ?? 0) + removed };
+      const smaller = this.#measure({ ...row, content, flags });
+      await this.#db.write([{
+        sql: "UPDATE message_outbox SET content = ?, flags = ?, bytes = ? WHERE id = ?",
+        args: [new TextEncoder().encode(content), JSON.stringify(flags), smaller.bytes, row.id],
+      }]);
+      this.#count(row.workspaceId, { rows: 0, bytes: smaller.bytes - row.bytes });
+      return true;
+    });
+  }
+
+  depth(workspaceId?: string): Promise<number> {
+    return this.#exclusive(() => {
+      if (workspaceId !== undefined) return Promise.resolve(this.#sizes.get(workspaceId)?.rows ?? 0);
+      return Promise.resolve([...this.#sizes.values()].reduce((sum, size) => sum + size.rows, 0));
+    });
+  }
+
+  /** What waits for one workspace. */
+  size(workspaceId: string): Promise<Size> {
+    return this.#exclusive(() => Promise.resolve({ ...(this.#sizes.get(workspaceId) ?? { rows: 0, bytes: 0 }) }));
+  }
+
+  async counts(): Promise<OutboxCounts> {
+    const found = await this.#db.client.execute(
+      "SELECT count(*) AS dead, count(*) FILTER (WHERE reason = 'overflow') AS dropped FROM dead_letters",
+    );
+    const row = found.rows[0];
+    return { outboxDepth: await this.depth(), deadLetters: Number(row?.dead), dropped: Number(row?.dropped) };
+  }
+
   workspacesWithRows(): Promise<string[]> {
-    throw new Error("not made");
+    return this.#exclusive(() => Promise.resolve([...this.#sizes.keys()]));
   }
+
+  /** Counts anew: somebody may have put rows back with `hearth-agent outbox retry`. */
+  recount(): Promise<void> {
+    return this.#db.exclusive(() => this.#load());
+  }
+
   /** Calls `listener` after rows became durable. Answers the function that ends it. */
-  onRows(_listener: (rows: NewRows) => void): () => void {
-    throw new Error("not made");
+  onRows(listener: (rows: NewRows) => void): () => void {
+    return this.#news.add(listener);
   }
+
   /** Resolves when no row of the workspace is left (sent, or a dead letter). Rejects with the signal's reason. */
-  whenEmpty(_workspaceId: string, _signal?: AbortSignal): Promise<void> {
-    throw new Error("not made");
+  async whenEmpty(workspaceId: string, signal?: AbortSignal): Promise<void> {
+    const waiting = await this.#exclusive(() =>
+      // Wrapped, because an async function would wait for the promise inside the exclusive section.
+      Promise.resolve({ until: this.#sizes.has(workspaceId) ? this.#empty.wait(workspaceId, signal) : null })
+    );
+    await waiting.until;
   }
+
+  #exclusive<T>(work: () => Promise<T>): Promise<T> {
+    return this.#db.exclusive(async () => {
+      if (!this.#loaded) await this.#load();
+      return await work();
+    });
+  }
+
+  async #load(): Promise<void> {
+    const found = await this.#db.client.execute(
+      `SELECT workspace_id, count(*) AS rows, sum(bytes) AS bytes, sum(lost = 0) AS counted,
+        sum(CASE WHEN lost = 0 THEN bytes ELSE 0 END) AS counted_bytes FROM message_outbox GROUP BY workspace_id`,
+    );
+    this.#sizes.clear();
+    this.#total = { rows: 0, bytes: 0 };
+    for (const row of found.rows) {
+      this.#sizes.set(String(row.workspace_id), { rows: Number(row.rows), bytes: Number(row.bytes) });
+      this.#total.rows += Number(row.counted);
+      this.#total.bytes += Number(row.counted_bytes);
+    }
+    this.#loaded = true;
+  }
+
+  #fit(row: OutboxRow): OutboxRow & { bytes: number } {
+    const fitted = fitRow({ ...row, content: row.content.toWellFormed() }, this.#options.maxContentBytes);
+    if (fitted.flags?.truncatedBytes !== row.flags?.truncatedBytes) {
+      const { messageId, workspaceId } = row;
+      this.#options.log.warn("message_truncated", { messageId, workspaceId, ...fitted.flags });
+    }
+    return this.#measure(fitted);
+  }
+
+  #measure<T extends OutboxRow>(row: T): T & { bytes: number } {
+    return { ...row, bytes: jsonBytes(toWire(row)) };
+  }
+
+  #count(workspaceId: string, change: Size, mark = false): void {
+    const size = this.#sizes.get(workspaceId) ?? { rows: 0, bytes: 0 };
+    size.rows += change.rows;
+    size.bytes += change.bytes;
+    this.#sizes.set(workspaceId, size);
+    if (!mark) {
+      this.#total.rows += change.rows;
+      this.#total.bytes += change.bytes;
+    }
+    if (size.rows > 0) return;
+    this.#sizes.delete(workspaceId);
+    this.#empty.wake(workspaceId);
+  }
+
+  /** Deletes rows; with a refusal they are kept as dead letters. */
+  async #remove(ids: number[], refusal?: Refusal): Promise<void> {
+    const list = JSON.stringify(ids);
+    const move = refusal ? [moveToDeadLetters(list, refusal)] : [];
+    const results = await this.#db.write([...move, {
+      sql:
+        "DELETE FROM message_outbox WHERE id IN (SELECT value FROM json_each(?)) RETURNING workspace_id, bytes, lost",
+      args: [list],
+    }]);
+    this.release(ids);
+    for (const row of results.at(-1)!.rows) {
+      this.#count(String(row.workspace_id), { rows: -1, bytes: -Number(row.bytes) }, Number(row.lost) > 0);
+    }
+  }
+
+  /** Moves the oldest rows away until the limits hold again; the newest row stays in any case. */
+  async #evict(): Promise<number> {
+    let evicted = 0;
+    while (this.#total.rows > this.#options.maxRows || this.#total.bytes > this.#options.maxBytes) {
+      const step = await this.#evictStep();
+      if (step === 0) break;
+      evicted += step;
+    }
+    if (evicted > 0) this.#options.log.warn("outbox_overflow", { evicted, rows: this.#total.rows });
+    return evicted;
+  }
+
+  async #evictStep(): Promise<number> {
+    const found = await this.#db.client.execute({
+      sql: `SELECT id, workspace_id, project_id, session_id, bytes FROM message_outbox
+        WHERE lost = 0 AND id < (SELECT max(id) FROM message_outbox) ORDER BY id LIMIT ?`,
+      args: [EVICTION_STEP_ROWS + this.#held.size],
+    });
+    const marks = await this.#db.client.execute(
+      "SELECT id, workspace_id, bytes, lost FROM message_outbox WHERE lost > 0",
+    );
+    const plan = planEviction({
+      oldest: found.rows.map(toEvictable).filter((row) => !this.#held.has(row.id)),
+      marks: marks.rows.map(toMark).filter((mark) => !this.#held.has(mark.id)),
+      overRows: this.#total.rows - this.#options.maxRows,
+      overBytes: this.#total.bytes - this.#options.maxBytes,
+      at: new Date().toISOString(),
+    });
+    if (plan.evicted.length === 0) return 0;
+    await this.#db.write([
+      moveToDeadLetters(JSON.stringify(plan.evicted.map((row) => row.id)), { status: null, reason: "overflow" }),
+      {
+        sql: "DELETE FROM message_outbox WHERE id IN (SELECT value FROM json_each(?))",
+        args: [JSON.stringify(plan.gone)],
+      },
+      ...plan.marks.map((mark) => insertRow(this.#measure(mark))),
+    ]);
+    // Marks first: a workspace whose rows all became one mark is not empty in between.
+    for (const mark of plan.marks) this.#count(mark.workspaceId, { rows: 1, bytes: this.#measure(mark).bytes }, true);
+    for (const mark of plan.replaced) this.#count(mark.workspaceId, { rows: -1, bytes: -mark.bytes }, true);
+    for (const row of plan.evicted) this.#count(row.workspaceId, { rows: -1, bytes: -row.bytes });
+    return plan.evicted.length;
+  }
+}
+
+/** The id up to which rows fit into `maxBytes` of a JSON array, at least the first; null when there are none. */
+function lastWithin(rows: Row[], maxBytes: number): number | null {
+  let total = 0;
+  let last: number | null = null;
+  for (const row of rows) {
+    total += Number(row.bytes) + 1;
+    if (last !== null && total > maxBytes) break;
+    last = Number(row.id);
+  }
+  return last;
+}
+
+function groupNews(rows: (OutboxRow & { bytes: number })[]): NewRows[] {
+  const byWorkspace = new Map<string, NewRows>();
+  for (const { workspaceId, bytes } of rows) {
+    const news = byWorkspace.get(workspaceId) ?? { workspaceId, rows: 0, bytes: 0 };
+    byWorkspace.set(workspaceId, { workspaceId, rows: news.rows + 1, bytes: news.bytes + bytes });
+  }
+  return [...byWorkspace.values()];
 }

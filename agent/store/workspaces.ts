@@ -1,5 +1,6 @@
 /** What the agent must remember of each workspace to carry on after a crash. No secret is in it. */
-import type { z } from "zod";
+import type { Row } from "@libsql/client";
+import { z } from "zod";
 import { runtime } from "../../lib/wire/workspace.ts";
 import type { Database } from "./database.ts";
 
@@ -7,37 +8,77 @@ import type { Database } from "./database.ts";
 export const runtimeFacts = runtime.omit({ credentials: true }).loose();
 export type RuntimeFacts = z.infer<typeof runtimeFacts>;
 
-export interface WorkspaceRow {
+const state = z.object({
+  run: z.number().nullable(),
+  facts: runtimeFacts.nullable(),
+  phase: z.string(),
+  acpSessionId: z.string().nullable(),
+  branch: z.string().nullable(),
+  promptId: z.string().nullable(),
+  promptState: z.enum(["none", "handed", "running", "ended"]),
+  promptText: z.string().nullable(),
+  resumes: z.number(),
+});
+type State = z.infer<typeof state>;
+
+export interface WorkspaceRow extends State {
   workspaceId: string;
-  run: number | null;
-  facts: RuntimeFacts | null;
-  phase: string;
-  acpSessionId: string | null;
-  branch: string | null;
-  promptId: string | null;
-  promptState: "none" | "handed" | "running" | "ended";
-  promptText: string | null;
-  resumes: number;
   /** ISO 8601; set by every write. */
   updatedAt: string;
 }
 
 export class WorkspaceRows {
-  constructor(_db: Database) {}
-  get(_workspaceId: string): Promise<WorkspaceRow | null> {
-    throw new Error("not made");
+  #db: Database;
+
+  constructor(db: Database) {
+    this.#db = db;
   }
-  put(_row: Omit<WorkspaceRow, "updatedAt">): Promise<void> {
-    throw new Error("not made");
+
+  async get(workspaceId: string): Promise<WorkspaceRow | null> {
+    const found = await this.#db.client.execute({
+      sql: "SELECT workspace_id, state, updated_at FROM workspaces WHERE workspace_id = ?",
+      args: [workspaceId],
+    });
+    return found.rows[0] ? toWorkspaceRow(found.rows[0]) : null;
   }
+
+  /** Writes the whole row. Credentials that come with the facts are left out. */
+  put(row: Omit<WorkspaceRow, "updatedAt">): Promise<void> {
+    return this.#db.exclusive(() => this.#write(row));
+  }
+
   /** Changes the given fields. Answers false when there is no such row. */
-  patch(_workspaceId: string, _change: Partial<Omit<WorkspaceRow, "workspaceId" | "updatedAt">>): Promise<boolean> {
-    throw new Error("not made");
+  patch(workspaceId: string, change: Partial<Omit<WorkspaceRow, "workspaceId" | "updatedAt">>): Promise<boolean> {
+    return this.#db.exclusive(async () => {
+      const row = await this.get(workspaceId);
+      if (!row) return false;
+      await this.#write({ ...row, ...change });
+      return true;
+    });
   }
-  list(): Promise<WorkspaceRow[]> {
-    throw new Error("not made");
+
+  async list(): Promise<WorkspaceRow[]> {
+    const found = await this.#db.client.execute(
+      "SELECT workspace_id, state, updated_at FROM workspaces ORDER BY workspace_id",
+    );
+    return found.rows.map(toWorkspaceRow);
   }
-  remove(_workspaceId: string): Promise<void> {
-    throw new Error("not made");
+
+  async remove(workspaceId: string): Promise<void> {
+    await this.#db.write([{ sql: "DELETE FROM workspaces WHERE workspace_id = ?", args: [workspaceId] }]);
   }
+
+  async #write(row: Omit<WorkspaceRow, "updatedAt">): Promise<void> {
+    const kept = state.parse(row.facts ? { ...row, facts: { ...row.facts, credentials: undefined } } : row);
+    await this.#db.write([{
+      sql: `INSERT INTO workspaces (workspace_id, state, updated_at) VALUES (?, ?, ?)
+        ON CONFLICT (workspace_id) DO UPDATE SET state = excluded.state, updated_at = excluded.updated_at`,
+      args: [row.workspaceId, JSON.stringify(kept), new Date().toISOString()],
+    }]);
+  }
+}
+
+function toWorkspaceRow(row: Row): WorkspaceRow {
+  const read = state.parse(JSON.parse(String(row.state)));
+  return { workspaceId: String(row.workspace_id), ...read, updatedAt: String(row.updated_at) };
 }

@@ -1,0 +1,96 @@
+/**
+ * Which rows of a full outbox make room, and what is left in their place: one `system` message per session that says
+ * how many are missing there. Marks that meet are joined, so that an hour without the edge leaves one mark and not
+ * thousands.
+ */
+import type { InStatement } from "@libsql/client";
+import { newId } from "../../lib/ids.ts";
+import { MESSAGE_NAMES } from "./message_columns.ts";
+import type { OutboxRow, Refusal } from "./outbox.ts";
+
+export interface Evictable {
+  id: number;
+  workspaceId: string;
+  projectId: string | null;
+  sessionId: string;
+  bytes: number;
+}
+
+export interface Mark {
+  id: number;
+  workspaceId: string;
+  bytes: number;
+  lost: number;
+}
+
+export interface EvictionInput {
+  /** Rows that may go, oldest first. */
+  oldest: Evictable[];
+  /** Marks that may be replaced. */
+  marks: Mark[];
+  overRows: number;
+  overBytes: number;
+  at: string;
+}
+
+export interface EvictionPlan {
+  evicted: Evictable[];
+  /** Ids of rows and marks that are deleted. */
+  gone: number[];
+  replaced: Mark[];
+  marks: (OutboxRow & { id: number; lost: number })[];
+}
+
+export function planEviction(input: EvictionInput): EvictionPlan {
+  const evicted = chooseRows(input);
+  const plan: EvictionPlan = { evicted, gone: evicted.map((row) => row.id), replaced: [], marks: [] };
+  const marks = new Map(input.marks.map((mark) => [mark.workspaceId, mark]));
+  // A workspace has one session, and its rows travel together: so its mark is its session's.
+  for (const [workspaceId, rows] of Map.groupBy(evicted, (row) => row.workspaceId)) {
+    const last = rows.at(-1)!;
+    const before = marks.get(workspaceId);
+    if (before) {
+      plan.replaced.push(before);
+      plan.gone.push(before.id);
+    }
+    plan.marks.push(makeMark(last, rows.length + (before?.lost ?? 0), input.at));
+  }
+  return plan;
+}
+
+/** Copies rows of the outbox (a JSON list of ids) to the dead letters. */
+export function moveToDeadLetters(ids: string, refusal: Refusal): InStatement {
+  return {
+    sql: `INSERT OR IGNORE INTO dead_letters (${MESSAGE_NAMES}, attempts, last_attempt_at, status, reason, at)
+      SELECT ${MESSAGE_NAMES}, attempts, last_attempt_at, ?, ?, ? FROM message_outbox
+      WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id`,
+    args: [refusal.status, refusal.reason, new Date().toISOString(), ids],
+  };
+}
+
+function chooseRows(input: EvictionInput): Evictable[] {
+  let bytes = 0;
+  const enough = input.oldest.findIndex((row, at) => {
+    bytes += row.bytes;
+    return at + 1 >= input.overRows && bytes >= input.overBytes;
+  });
+  return enough === -1 ? input.oldest : input.oldest.slice(0, enough + 1);
+}
+
+/** Stands at the place of the last row that went, and has a new messageId: an older mark may be stored already. */
+function makeMark(place: Evictable, lost: number, at: string): EvictionPlan["marks"][number] {
+  return {
+    id: place.id,
+    messageId: newId(),
+    workspaceId: place.workspaceId,
+    projectId: place.projectId,
+    sessionId: place.sessionId,
+    role: "system",
+    content: `${lost} message${lost === 1 ? " is" : "s are"} missing here: the outbox of the node was full. ` +
+      "They are kept on the node as dead letters.",
+    toolMetadata: null,
+    flags: null,
+    createdAt: at,
+    lost,
+  };
+}

@@ -1,0 +1,114 @@
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { join } from "node:path";
+import { DataDirectoryInUse, openBeside, openDatabase } from "../../../agent/store/database.ts";
+import { makeOutbox, makeRow, makeRows, waitingContents, withDataDir } from "./fixture.ts";
+
+Deno.test("T021-1 opening a data directory makes it, private, with the outbox's table", () =>
+  withDataDir(async (parent) => {
+    const dataDir = join(parent, "new", "agent");
+    await using db = await openDatabase(dataDir);
+    const columns = await db.client.execute("SELECT name FROM pragma_table_info('message_outbox')");
+    const names = columns.rows.map((row) => String(row.name));
+    for (const name of ["message_id", "workspace_id", "session_id", "content", "attempts", "last_attempt_at"]) {
+      assert(names.includes(name), `column ${name}`);
+    }
+    await makeOutbox(db).enqueue([makeRow("hello")]);
+
+    assertEquals((await Deno.stat(dataDir)).mode! & 0o777, 0o700);
+    assertEquals((await Deno.stat(join(dataDir, "ballast"))).size, 16 * 1024 * 1024);
+    const settings = await db.client.batch(["PRAGMA journal_mode", "PRAGMA synchronous"], "read");
+    assertEquals(settings.map((result) => Object.values({ ...result.rows[0] })[0]), ["wal", 2]);
+  }));
+
+Deno.test("T021-2 without a database there is no outbox: an unusable directory is refused in a sentence", () =>
+  withDataDir(async (parent) => {
+    const file = join(parent, "file");
+    await Deno.writeTextFile(file, "not a directory");
+    await assertRejects(() => openDatabase(file), Error, "cannot be used");
+
+    const broken = join(parent, "broken");
+    await Deno.mkdir(broken);
+    await Deno.writeTextFile(
+      join(broken, "agent.db"),
+      "this is no database, and long enough to be looked at".repeat(50),
+    );
+    await assertRejects(() => openDatabase(broken));
+    // The lock was given back, so that the next try says the same and nothing about another agent.
+    const again = await assertRejects(() => openDatabase(broken));
+    assert(!(again instanceof DataDirectoryInUse));
+  }));
+
+Deno.test("the instance id stays the same for the life of the directory", () =>
+  withDataDir(async (dataDir) => {
+    const ids: string[] = [];
+    for (let time = 0; time < 2; time++) {
+      await using db = await openDatabase(dataDir, { ballastBytes: 0 });
+      ids.push(db.instanceId);
+    }
+    assert(ids[0]!.length > 10);
+    assertEquals(ids[0], ids[1]);
+  }));
+
+Deno.test("a second agent in this process or another is refused and told the pid", () =>
+  withDataDir(async (dataDir) => {
+    await using _db = await openDatabase(dataDir, { ballastBytes: 0 });
+    const error = await assertRejects(() => openDatabase(dataDir), DataDirectoryInUse);
+    assertStringIncludes(error.message, String(Deno.pid));
+  }));
+
+Deno.test("a database of a newer agent is refused in a sentence", () =>
+  withDataDir(async (dataDir) => {
+    {
+      await using db = await openDatabase(dataDir, { ballastBytes: 0 });
+      await db.client.execute("PRAGMA user_version=999");
+    }
+    await assertRejects(() => openDatabase(dataDir), Error, "version 999");
+  }));
+
+Deno.test("when the disk is full the ballast is given up, and the message is stored after all", () =>
+  withDataDir(async (dataDir) => {
+    let full = 0;
+    const lift = () => {
+      full++;
+      limit(100_000);
+    };
+    await using db = await openDatabase(dataDir, { ballastBytes: 4_096, onDiskFull: lift });
+    let limit = (_pages: number) => {};
+    const pages = Number((await db.client.execute("PRAGMA page_count")).rows[0]!.page_count);
+    limit = (most) => void db.client.execute(`PRAGMA max_page_count=${most}`);
+    limit(pages);
+    const outbox = makeOutbox(db);
+    await outbox.enqueue(makeRows(20, { content: "x".repeat(4_000) }));
+
+    assertEquals(full, 1);
+    assertEquals((await waitingContents(outbox)).length, 20);
+    await assertRejects(() => Deno.stat(join(dataDir, "ballast")), Deno.errors.NotFound);
+  }));
+
+Deno.test("without a ballast a full disk is told, and nothing that was stored is hurt", () =>
+  withDataDir(async (dataDir) => {
+    await using db = await openDatabase(dataDir, { ballastBytes: 4_096 });
+    const outbox = makeOutbox(db);
+    await outbox.enqueue(makeRows(2));
+    const pages = Number((await db.client.execute("PRAGMA page_count")).rows[0]!.page_count);
+    await db.client.execute(`PRAGMA max_page_count=${pages}`);
+    await assertRejects(() => outbox.enqueue(makeRows(20, { content: "x".repeat(4_000) })), Error, "full");
+    await assertRejects(() => outbox.enqueue(makeRows(20, { content: "x".repeat(4_000) })), Error, "full");
+    await db.client.execute("PRAGMA max_page_count=100000");
+    assertEquals(await waitingContents(outbox), ["message 1", "message 2"]);
+    assertEquals(await outbox.depth(), 2);
+  }));
+
+Deno.test("a person can look at the database while the agent runs, and is told when there is none", () =>
+  withDataDir(async (dataDir) => {
+    await assertRejects(() => openBeside(dataDir), Error, "no agent's database");
+    await using db = await openDatabase(dataDir, { ballastBytes: 0 });
+    await makeOutbox(db).enqueue(makeRows(2));
+    const beside = await openBeside(dataDir);
+    try {
+      const found = await beside.execute("SELECT count(*) AS n FROM message_outbox");
+      assertEquals(Number(found.rows[0]!.n), 2);
+    } finally {
+      beside.close();
+    }
+  }));
