@@ -5,7 +5,7 @@
 import { gzipSync } from "node:zlib";
 import { ADDON_NAME, bundleAgent, findAddon } from "./bundle.ts";
 import { publish, sha256 } from "./publish.ts";
-import { concat, makeTar } from "./tar.ts";
+import { concat, makeTar, type TarFile } from "./tar.ts";
 
 const ENTRY = new URL("../main.ts", import.meta.url).pathname;
 const HEADER = new URL("header.sh", import.meta.url);
@@ -13,20 +13,20 @@ const DEFAULT_OUTPUT = "dist/hearth-agent";
 
 if (import.meta.main) await publish(Deno.args[0] ?? DEFAULT_OUTPUT, await packAgent());
 
-/** The bytes of the executable. */
+/** The bytes of the agent's executable. */
 async function packAgent(): Promise<Uint8Array<ArrayBuffer>> {
-  const tar = makeTar([
+  return await makeExecutable([
     { name: "agent.mjs", bytes: await bundleAgent(ENTRY) },
     { name: ADDON_NAME, bytes: await Deno.readFile(findAddon()) },
     { name: "deno", bytes: await Deno.readFile(Deno.execPath()), isExecutable: true },
   ]);
-  const archive = new Uint8Array(gzipSync(tar, { level: 9 }));
-  return concat([await makeHeader(archive), archive]);
 }
 
-async function makeHeader(archive: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
+/** The header in front of an archive of `files`, among which it starts `deno` with `agent.mjs`. */
+export async function makeExecutable(files: TarFile[]): Promise<Uint8Array<ArrayBuffer>> {
+  const archive = new Uint8Array(gzipSync(makeTar(files), { level: 9 }));
   const template = await Deno.readTextFile(HEADER);
   const firstLine = template.split("\n").length;
   const header = template.replace("@SUM@", await sha256(archive)).replace("@FIRST_LINE@", `${firstLine}`);
-  return new TextEncoder().encode(header);
+  return concat([new TextEncoder().encode(header), archive]);
 }
