@@ -1,0 +1,299 @@
+/**
+ * One coding agent in one process, driven over ACP. Updates are handed on synchronously and in order, before the end
+ * of the turn they belong to. Every call ends when the process does, and a turn that is silent for too long is ended.
+ * Disposing it leaves no process behind.
+ */
+import {
+  client,
+  type ClientConnection,
+  type ContentBlock,
+  methods,
+  ndJsonStream,
+  type PermissionOption,
+  type RequestPermissionResponse,
+} from "@agentclientprotocol/sdk/unstable";
+import { messageOf } from "../../lib/errors.ts";
+import type { Logger } from "../../lib/log.ts";
+import type { Tokens } from "../../lib/wire/common.ts";
+import type { TurnReport } from "../../lib/wire/workspace.ts";
+import { endProcesses } from "../process/end.ts";
+import { type Child, spawnChild } from "../process/spawn.ts";
+import { explainEnd, explainError } from "./failure.ts";
+import { LastLines } from "./last_lines.ts";
+import type { Profile } from "./profiles.ts";
+import { readUpdate, type SessionUpdate, type ToolCallFields, toolCallFields } from "./updates.ts";
+import { type StallLimits, Watchdog } from "./watchdog.ts";
+
+const START_TIMEOUT_MS = 90_000;
+/** A coding agent that does not answer a cancellation is ended. */
+const CANCEL_TIMEOUT_MS = 10_000;
+/** How long the end of a process is waited for after its connection closed, to tell why. */
+const STATUS_WAIT_MS = 1_000;
+/** A prompt that brought neither update nor error for this long was taken in. */
+const ACCEPTED_AFTER_MS = 200;
+
+export interface AcpLaunch {
+  profile: Profile;
+  /** The whole environment of the process; the profile's own is added. */
+  env: Record<string, string>;
+  cwd: string;
+  /** `<instanceId>/<session>`: by it stragglers are found. */
+  mark: string;
+  limits: StallLimits;
+  log: Logger;
+}
+
+export interface AcpEvents {
+  onUpdate(update: SessionUpdate): void;
+  /** The coding agent asks before it acts. */
+  onPermission(call: ToolCallFields, options: PermissionOption[]): RequestPermissionResponse;
+}
+
+export type TurnEnd =
+  | { stopReason: NonNullable<TurnReport["stopReason"]>; tokens: Tokens | null; costUsd: number | null }
+  | { error: string; costUsd: number | null };
+
+export class AcpSession implements AsyncDisposable {
+  /** Aborted when the process or the connection to it is gone. */
+  readonly closed: AbortSignal;
+  readonly #launch: AcpLaunch;
+  readonly #child: Child;
+  readonly #connection: ClientConnection;
+  readonly #lastLines: LastLines;
+  readonly #closing = new AbortController();
+  #events: AcpEvents | null = null;
+  #sessionId: string | null = null;
+  #canResume = false;
+  #canLoad = false;
+  #costUsd: number | null = null;
+  #watchdog: Watchdog | null = null;
+  #onActivity: (() => void) | null = null;
+  #stalled: string | null = null;
+  #disposing: Promise<void> | null = null;
+
+  private constructor(launch: AcpLaunch, child: Child) {
+    this.#launch = launch;
+    this.#child = child;
+    this.closed = this.#closing.signal;
+    this.#lastLines = new LastLines(child.process.stderr, () => this.#watchdog?.touch());
+    this.#connection = client({ name: "hearth" })
+      .onNotification(methods.client.session.update, (params: unknown) => params, ({ params }) => this.#take(params))
+      .onNotification("*", () => {})
+      .onRequest(methods.client.session.requestPermission, ({ params }) => this.#answerPermission(params))
+      .connect(ndJsonStream(child.process.stdin, child.process.stdout));
+    void this.#connection.closed.then(() => this.#closing.abort());
+    void child.process.status.then(() => this.#closing.abort());
+  }
+
+  /** Starts the process and shakes hands. Throws an Error with a sentence for a person. */
+  static async start(launch: AcpLaunch): Promise<AcpSession> {
+    const { profile, env, cwd, mark } = launch;
+    let child: Child;
+    try {
+      child = await spawnChild(profile.command, { args: profile.args, cwd, env: { ...env, ...profile.env }, mark });
+    } catch (error) {
+      const why = error instanceof Deno.errors.NotFound ? "its program is not installed" : messageOf(error);
+      throw new Error(`${profile.label} could not be started on this node: ${why}.`, { cause: error });
+    }
+    const session = new AcpSession(launch, child);
+    try {
+      await session.#initialize();
+      return session;
+    } catch (error) {
+      await session[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  get isAlive(): boolean {
+    return !this.closed.aborted;
+  }
+
+  get sessionId(): string | null {
+    return this.#sessionId;
+  }
+
+  /** Whether a later process could go on with this conversation. */
+  get isResumable(): boolean {
+    return this.#canResume || this.#canLoad;
+  }
+
+  /**
+   * Opens the conversation in `cwd`: the one named by `resume` where that is possible, else a new one. Throws an Error
+   * with a sentence for a person.
+   */
+  async open(options: { cwd: string; resume: string | null; events: AcpEvents }): Promise<{ resumed: boolean }> {
+    const resumed = options.resume !== null && await this.#reopen(options.resume, options.cwd);
+    if (!resumed) {
+      const asked = this.#connection.agent.request(methods.agent.session.new, { cwd: options.cwd, mcpServers: [] });
+      this.#sessionId = (await this.#call(asked)).sessionId;
+    }
+    this.#events = options.events;
+    return { resumed };
+  }
+
+  /** Runs one turn to its end. Never throws. `onAccepted` is called once, when the coding agent has taken it in. */
+  async prompt(text: string, options: { onAccepted: () => void }): Promise<TurnEnd> {
+    const sessionId = this.#sessionId;
+    if (sessionId === null) return { error: "The coding agent has no session.", costUsd: null };
+    let isAccepted = false;
+    const accept = () => {
+      if (isAccepted) return;
+      isAccepted = true;
+      options.onAccepted();
+    };
+    const timer = setTimeout(() => this.isAlive && accept(), ACCEPTED_AFTER_MS);
+    this.#onActivity = accept;
+    this.#stalled = null;
+    const watchdog = this.#watchdog = new Watchdog(this.#launch.limits, (afterMs) => this.#endStalled(afterMs));
+    try {
+      const prompt: ContentBlock[] = [{ type: "text", text }];
+      const asked = this.#connection.agent.request(methods.agent.session.prompt, { sessionId, prompt });
+      const answer = await this.#request(asked);
+      await this.#drain();
+      accept();
+      return { stopReason: answer.stopReason, tokens: toTokens(answer.usage), costUsd: this.#costUsd };
+    } catch (error) {
+      await this.#drain();
+      return { error: this.#stalled ?? await this.#explain(error), costUsd: this.#costUsd };
+    } finally {
+      clearTimeout(timer);
+      watchdog.stop();
+      this.#watchdog = null;
+      this.#onActivity = null;
+    }
+  }
+
+  /** Asks the coding agent to end its turn; one that does not is ended itself. */
+  cancel(): void {
+    const sessionId = this.#sessionId;
+    const watchdog = this.#watchdog;
+    if (sessionId === null || !watchdog || !this.isAlive) return;
+    this.#connection.agent.notify(methods.agent.session.cancel, { sessionId }).catch(() => {});
+    watchdog.limitTo(CANCEL_TIMEOUT_MS);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#disposing ??= this.#end();
+    await this.#disposing;
+  }
+
+  async #initialize(): Promise<void> {
+    const answer = await this.#call(
+      this.#connection.agent.request(methods.agent.initialize, {
+        protocolVersion: 1,
+        // Only what is implemented is offered: no files, no terminals.
+        clientCapabilities: { fs: { readTextFile: false, writeTextFile: false }, terminal: false },
+        clientInfo: { name: "hearth", version: "1" },
+      }),
+    );
+    this.#canLoad = answer.agentCapabilities?.loadSession === true;
+    this.#canResume = Boolean(answer.agentCapabilities?.sessionCapabilities?.resume);
+  }
+
+  async #reopen(sessionId: string, cwd: string): Promise<boolean> {
+    if (!this.isResumable) return false;
+    const request = { sessionId, cwd, mcpServers: [] };
+    try {
+      // With no events attached, what `session/load` replays is dropped: our own store has it.
+      await this.#call<unknown>(
+        this.#canResume
+          ? this.#connection.agent.request(methods.agent.session.resume, request)
+          : this.#connection.agent.request(methods.agent.session.load, request),
+      );
+      await this.#drain();
+      this.#sessionId = sessionId;
+      return true;
+    } catch (error) {
+      if (!this.isAlive) throw error;
+      this.#launch.log.warn("acp.not_resumed", { reason: messageOf(error) });
+      return false;
+    }
+  }
+
+  #take(params: unknown): void {
+    this.#watchdog?.touch();
+    const read = readUpdate(params);
+    if (!read || !this.#events || read.sessionId !== this.#sessionId) return;
+    const { update } = read;
+    if (update.sessionUpdate === "usage_update") this.#costUsd = update.cost?.amount ?? this.#costUsd;
+    if (update.sessionUpdate === "tool_call" || update.sessionUpdate === "tool_call_update") {
+      this.#watchdog?.noteTool(update.toolCallId, update.status ?? null);
+    }
+    this.#onActivity?.();
+    this.#events.onUpdate(update);
+  }
+
+  #answerPermission(params: { toolCall: unknown; options: PermissionOption[] }): RequestPermissionResponse {
+    this.#watchdog?.touch();
+    const call = toolCallFields.safeParse(params.toolCall);
+    if (!call.success || !this.#events) return { outcome: { outcome: "cancelled" } };
+    this.#onActivity?.();
+    return this.#events.onPermission(call.data, params.options);
+  }
+
+  /** A call at the start: bounded in time, its failure told in a sentence. */
+  async #call<T>(request: Promise<T>): Promise<T> {
+    const { profile } = this.#launch;
+    const { promise: late, reject } = Promise.withResolvers<never>();
+    const timer = setTimeout(() => reject(new Error(`no answer for ${START_TIMEOUT_MS / 1_000} s`)), START_TIMEOUT_MS);
+    try {
+      return await Promise.race([this.#request(request), late]);
+    } catch (error) {
+      throw new Error(await this.#explain(error), { cause: profile.id });
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Raced with the end of the process: a grandchild may hold the pipe open for ever. */
+  async #request<T>(request: Promise<T>): Promise<T> {
+    const { promise: ended, reject } = Promise.withResolvers<never>();
+    const onClosed = () => reject(new Error("the connection closed"));
+    if (!this.isAlive) onClosed();
+    this.closed.addEventListener("abort", onClosed);
+    try {
+      return await Promise.race([request, ended]);
+    } finally {
+      this.closed.removeEventListener("abort", onClosed);
+    }
+  }
+
+  async #explain(error: unknown): Promise<string> {
+    const { label } = this.#launch.profile;
+    if (this.isAlive) return explainError(error, label);
+    const { promise: late, resolve } = Promise.withResolvers<null>();
+    const timer = setTimeout(() => resolve(null), STATUS_WAIT_MS);
+    const status = await Promise.race([this.#child.process.status, late]);
+    clearTimeout(timer);
+    return explainEnd(status, { label, lastLines: this.#lastLines.text });
+  }
+
+  /** Lets what arrived before an answer be handed on before that answer is. */
+  async #drain(): Promise<void> {
+    await new Promise((resolve) => setTimeout(resolve, 0));
+  }
+
+  #endStalled(afterMs: number): void {
+    const minutes = Math.max(1, Math.round(afterMs / 60_000));
+    this.#stalled = `${this.#launch.profile.label} stalled: nothing came from it for ${minutes} min, so it was ended.`;
+    this.#launch.log.warn("acp.stalled", { afterMs });
+    void this[Symbol.asyncDispose]();
+  }
+
+  async #end(): Promise<void> {
+    const { process, leader } = this.#child;
+    const left = await endProcesses(this.#launch.mark, { leader });
+    if (left.length > 0) this.#launch.log.error("acp.processes_left", { pids: left.map(({ pid }) => pid) });
+    this.#connection.close();
+    await process.status;
+    await process.stdin.close().catch(() => {});
+    await this.#lastLines[Symbol.asyncDispose]();
+  }
+}
+
+function toTokens(usage: { inputTokens: number; outputTokens: number; totalTokens: number } | null | undefined) {
+  if (!usage) return null;
+  const whole = (count: number) => Number.isFinite(count) ? Math.max(0, Math.trunc(count)) : 0;
+  return { input: whole(usage.inputTokens), output: whole(usage.outputTokens), total: whole(usage.totalTokens) };
+}

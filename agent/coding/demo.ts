@@ -1,0 +1,114 @@
+/**
+ * A coding agent without a model, spoken to over ACP on stdio: it does what plain sentences say, one instruction a
+ * line (see `demo_language.ts`), streams, uses tools, asks permission, can be cancelled and gone on with. It makes
+ * the first run and the tests work on a machine without any key.
+ */
+import { agent, type AgentContext, methods, ndJsonStream, RequestError } from "@agentclientprotocol/sdk/unstable";
+import { newId } from "../../lib/ids.ts";
+import { DemoMemory } from "./demo_memory.ts";
+import { type DemoTurn, runInstruction } from "./demo_instructions.ts";
+import { readInstructions } from "./demo_language.ts";
+
+interface DemoSession {
+  cwd: string;
+  memory: DemoMemory;
+  /** Aborted by session/cancel; one for each prompt. */
+  turn: AbortController | null;
+}
+
+/** Serves ACP on stdin and stdout until stdin ends. */
+export async function runDemo(): Promise<void> {
+  const sessions = new Map<string, DemoSession>();
+  const connection = agent({ name: "demo" })
+    .onRequest(methods.agent.initialize, () => ({
+      protocolVersion: 1,
+      agentCapabilities: { loadSession: true, sessionCapabilities: { resume: {} } },
+      agentInfo: { name: "demo", version: "1.0.0" },
+    }))
+    .onRequest(methods.agent.session.new, async ({ params }) => {
+      const sessionId = newId();
+      const memory = await DemoMemory.create(params.cwd, sessionId);
+      sessions.set(sessionId, { cwd: params.cwd, memory, turn: null });
+      return { sessionId };
+    })
+    .onRequest(methods.agent.session.load, async ({ params, client }) => {
+      const memory = await openMemory(params);
+      sessions.set(params.sessionId, { cwd: params.cwd, memory, turn: null });
+      await replay(client, params.sessionId, memory);
+      return {};
+    })
+    .onRequest(methods.agent.session.resume, async ({ params }) => {
+      sessions.set(params.sessionId, { cwd: params.cwd, memory: await openMemory(params), turn: null });
+      return {};
+    })
+    .onRequest(methods.agent.session.prompt, async ({ params, client }) => {
+      const session = sessions.get(params.sessionId);
+      if (!session) throw RequestError.resourceNotFound(params.sessionId);
+      const text = params.prompt.map((block) => block.type === "text" ? block.text : "").join("\n");
+      return await answer(client, { ...session, sessionId: params.sessionId, text, own: session });
+    })
+    .onNotification(methods.agent.session.cancel, ({ params }) => {
+      sessions.get(params.sessionId)?.turn?.abort();
+    })
+    .connect(ndJsonStream(Deno.stdout.writable, Deno.stdin.readable));
+  await connection.closed;
+}
+
+interface Prompted {
+  sessionId: string;
+  cwd: string;
+  memory: DemoMemory;
+  text: string;
+  own: DemoSession;
+}
+
+/** Carries out one prompt, an instruction at a time; cancelling ends it at the instruction under way. */
+async function answer(client: AgentContext, prompted: Prompted) {
+  const { sessionId, cwd, memory, text, own } = prompted;
+  own.turn?.abort();
+  const controller = own.turn = new AbortController();
+  await memory.add({ role: "user", text });
+  const said: string[] = [];
+  const turn: DemoTurn = { client, sessionId, cwd, signal: controller.signal, said };
+  try {
+    for (const instruction of readInstructions(text)) {
+      if (controller.signal.aborted) break;
+      await runInstruction(turn, instruction);
+    }
+  } finally {
+    if (own.turn === controller) own.turn = null;
+    await memory.add({ role: "agent", text: said.join("\n\n") });
+  }
+  return {
+    stopReason: controller.signal.aborted ? "cancelled" as const : "end_turn" as const,
+    ...await report(turn, text),
+  };
+}
+
+/** Usage in made-up tokens of four characters, and a cost of nothing. */
+async function report({ client, sessionId, said }: DemoTurn, text: string) {
+  const inputTokens = Math.ceil(text.length / 4);
+  const outputTokens = Math.ceil(said.join("").length / 4);
+  const totalTokens = inputTokens + outputTokens;
+  await client.notify(methods.client.session.update, {
+    sessionId,
+    update: { sessionUpdate: "usage_update", used: totalTokens, size: 200_000, cost: { amount: 0, currency: "USD" } },
+  });
+  return { usage: { inputTokens, outputTokens, totalTokens } };
+}
+
+async function openMemory(params: { cwd: string; sessionId: string }): Promise<DemoMemory> {
+  const memory = await DemoMemory.open(params.cwd, params.sessionId);
+  if (!memory) throw RequestError.resourceNotFound(params.sessionId);
+  return memory;
+}
+
+async function replay(client: AgentContext, sessionId: string, memory: DemoMemory): Promise<void> {
+  for (const { role, text } of memory.entries) {
+    const sessionUpdate = role === "user" ? "user_message_chunk" as const : "agent_message_chunk" as const;
+    await client.notify(methods.client.session.update, {
+      sessionId,
+      update: { sessionUpdate, messageId: newId(), content: { type: "text", text } },
+    });
+  }
+}

@@ -1,0 +1,62 @@
+/**
+ * The coding agents that can be driven, and how each is started. They are installed on the machine, never bundled;
+ * only `demo` is part of this program.
+ */
+import type { AgentConfig } from "../config.ts";
+
+export interface Profile {
+  id: string;
+  label: string;
+  command: string;
+  args: string[];
+  env: Record<string, string>;
+}
+
+type ProfileConfig = Pick<AgentConfig, "selfCommand" | "childEnvironment">;
+
+/** The adapter's own switches: no traffic but the model's, bounded silent retries, an end to a stream that stalls. */
+const CLAUDE_ENV = {
+  CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1",
+  CLAUDE_CODE_ENABLE_PROMPT_SUGGESTION: "false",
+  CLAUDE_CODE_MAX_RETRIES: "4",
+  CLAUDE_ENABLE_BYTE_WATCHDOG: "1",
+  CLAUDE_BYTE_STREAM_IDLE_TIMEOUT_MS: "120000",
+  CLAUDE_AGENT_ACP_PROTOCOL: "v1",
+  // As root it refuses to skip permission prompts without this.
+  IS_SANDBOX: "1",
+};
+
+const INSTALLED: Profile[] = [
+  { id: "claude", label: "Claude Code", command: "claude-agent-acp", args: [], env: CLAUDE_ENV },
+  { id: "opencode", label: "OpenCode", command: "opencode", args: ["acp"], env: {} },
+  { id: "codex", label: "Codex", command: "codex-acp", args: [], env: {} },
+  { id: "gemini", label: "Gemini CLI", command: "gemini", args: ["--acp"], env: {} },
+];
+
+/** The profile of this id, installed or not; null for an id that is unknown. */
+export function findProfile(id: string, config: ProfileConfig): Profile | null {
+  return id === "demo" ? demoProfile(config) : INSTALLED.find((profile) => profile.id === id) ?? null;
+}
+
+/** Ids of the coding agents whose program is on the PATH. `demo` always is. */
+export async function availableProfiles(config: ProfileConfig): Promise<string[]> {
+  const found = await Promise.all(INSTALLED.map((profile) => isOnPath(profile.command, config.childEnvironment.PATH)));
+  return ["demo", ...INSTALLED.filter((_, i) => found[i]).map((profile) => profile.id)];
+}
+
+function demoProfile(config: ProfileConfig): Profile {
+  const [command = Deno.execPath(), ...args] = config.selfCommand;
+  return { id: "demo", label: "Demo (no model)", command, args: [...args, "demo"], env: {} };
+}
+
+async function isOnPath(command: string, path = ""): Promise<boolean> {
+  const found = await Promise.all(
+    path.split(":").filter((folder) => folder !== "").map((folder) => isExecutable(`${folder}/${command}`)),
+  );
+  return found.includes(true);
+}
+
+async function isExecutable(path: string): Promise<boolean> {
+  const info = await Deno.stat(path).catch(() => null);
+  return info !== null && info.isFile && ((info.mode ?? 0) & 0o111) !== 0;
+}
