@@ -19,6 +19,11 @@ export class LastLines implements AsyncDisposable {
     );
   }
 
+  /** Resolves when the stream has ended, so that nothing more can come. */
+  async whenEnded(): Promise<void> {
+    await this.#done;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#reader.cancel().catch(() => {});
     await this.#done;
