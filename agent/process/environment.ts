@@ -4,9 +4,6 @@
  */
 import type { Environment } from "../../lib/env.ts";
 
-/** The variable that marks every process of a session; inherited by whatever those processes start. */
-export const MARK = "HEARTH_SESSION";
-
 const ALLOWED = new Set([
   "PATH",
   "HOME",

@@ -2,7 +2,7 @@
  * Child processes: a given environment and nothing else, an own session and process group (so that a signal to the
  * group reaches all of it and never us), and a mark in the environment by which stragglers are found again.
  */
-import { MARK } from "./environment.ts";
+import { MARK } from "../../lib/processes.ts";
 import { type Identity, readProcess } from "./proc.ts";
 
 export interface SpawnOptions {

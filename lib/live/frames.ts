@@ -2,11 +2,10 @@
  * From a feed entry to the frames of one topic: each pointer is read from the store, each entity comes once and in its
  * newest state, whatever lies between is skipped.
  */
-import { msgKey, promptByIdKey, promptKey } from "../store/keys.ts";
 import type { Pointer } from "../store/change.ts";
-import { type MessageRecord, toMessage } from "../store/messages.ts";
+import { listRange } from "../store/messages.ts";
 import { readBeat, readNode, toNode } from "../store/nodes.ts";
-import { type PromptRecord, toPrompt } from "../store/prompts.ts";
+import { readPrompt, toPrompt } from "../store/prompts.ts";
 import { readSession, toSession } from "../store/sessions.ts";
 import type { Store } from "../store/store.ts";
 import { readDescription, readTask, toTask } from "../store/tasks.ts";
@@ -45,19 +44,13 @@ export async function readFrames(
   }
 }
 
-async function readMessages(store: Store, sessionId: string, [from, to]: [number, number]): Promise<ServerFrame[]> {
-  const range = { start: msgKey(sessionId, from), end: msgKey(sessionId, to + 1) };
-  const entries = await Array.fromAsync(store.kv.list<MessageRecord>(range));
-  return entries.map((entry) => ({
-    type: "message.new",
-    sessionId,
-    message: toMessage(entry.key[2] as number, entry.value),
-  }));
+async function readMessages(store: Store, sessionId: string, range: [number, number]): Promise<ServerFrame[]> {
+  return (await listRange(store, sessionId, range)).map((message) => ({ type: "message.new", sessionId, message }));
 }
 
 async function readUpdated(store: Store, sessionId: string, seq: number): Promise<ServerFrame[]> {
-  const record = (await store.kv.get<MessageRecord>(msgKey(sessionId, seq))).value;
-  return record ? [{ type: "message.updated", sessionId, message: toMessage(seq, record) }] : [];
+  const messages = await listRange(store, sessionId, [seq, seq]);
+  return messages.map((message) => ({ type: "message.updated", sessionId, message }));
 }
 
 async function readSessionFrame(
@@ -91,8 +84,6 @@ async function readNodeFrame(store: Store, nodeId: string): Promise<ServerFrame[
 }
 
 async function readPromptFrame(store: Store, sessionId: string, messageId: string): Promise<ServerFrame[]> {
-  const pointer = await store.kv.get<number>(promptByIdKey(sessionId, messageId));
-  if (pointer.value === null) return [];
-  const prompt = (await store.kv.get<PromptRecord>(promptKey(sessionId, pointer.value))).value;
+  const prompt = await readPrompt(store, sessionId, messageId);
   return prompt ? [{ type: "prompt.updated", sessionId, prompt: toPrompt(prompt) }] : [];
 }

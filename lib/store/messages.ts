@@ -114,6 +114,13 @@ export async function listMessages(
   return { items: forward ? items : items.reverse(), hasMore, lastSeq };
 }
 
+/** The messages of a range of seq, both ends included, long content as previews. */
+export async function listRange(store: Store, sessionId: string, [from, to]: [number, number]): Promise<Message[]> {
+  const range = { start: msgKey(sessionId, from), end: msgKey(sessionId, to + 1) };
+  const entries = await Array.fromAsync(store.kv.list<MessageRecord>(range, { batchSize: 100 }));
+  return entries.map((entry) => toMessage(entry.key[2] as number, entry.value));
+}
+
 /** One message with its whole content, or null. */
 export async function readMessage(store: Store, sessionId: string, seq: number): Promise<Message | null> {
   const record = (await store.kv.get<MessageRecord>(msgKey(sessionId, seq))).value;

@@ -20,6 +20,7 @@ import { toIso, toIsoOrNull } from "./time.ts";
 
 export interface Claim {
   taskId: string | null;
+  projectId: string | null;
   workspaceId: string | null;
   token: string;
   at: number;

@@ -29,6 +29,13 @@ export async function getPromptById(
   return pointer.value === null ? null : await getPrompt(tx, sessionId, pointer.value);
 }
 
+/** A prompt by its message id, or null. */
+export async function readPrompt(store: Store, sessionId: string, messageId: string): Promise<PromptRecord | null> {
+  const pointer = await store.kv.get<number>(promptByIdKey(sessionId, messageId));
+  if (pointer.value === null) return null;
+  return (await store.kv.get<PromptRecord>(promptKey(sessionId, pointer.value))).value;
+}
+
 export function putPrompt(
   tx: Change,
   entry: Deno.KvEntryMaybe<PromptRecord>,

@@ -8,6 +8,9 @@ import { readTask } from "./tasks.ts";
 import { toIso, toIsoOrNull } from "./time.ts";
 import type { WorkspaceRecord } from "./workspaces.ts";
 
+/** What was answered when a turn ended. The text of a prompt is read again when needed: here it could outgrow the value. */
+export type StoredAnswer = "finalize" | "wait" | "stop" | { next: string };
+
 export interface SessionRecord extends Versioned {
   id: string;
   projectId: string;
@@ -21,7 +24,7 @@ export interface SessionRecord extends Versioned {
   /** The prompt that the agent has now, sent or running; null: it waits for one. */
   handedOut: string | null;
   /** The turn that ended last, with the answer it got: the same report again gets the same answer. */
-  lastTurn: { promptId: string; answer: unknown } | null;
+  lastTurn: { promptId: string; answer: StoredAnswer } | null;
   /** Prompts: number of the last one made, and of the last one handed out. */
   promptCount: number;
   promptsTaken: number;

@@ -37,7 +37,15 @@ export function ToolCard({ tool, output, truncated, bytes, onWhole }: ToolCardPr
         <ToolStatus tool={tool} />
       </div>
       {tool?.diff ? <Diff text={tool.diff} /> : null}
-      {text ? <pre class="tool-output" tabIndex={0} aria-label="Output">{whole.value ? text : cutText(text, PREVIEW_CHARS)}{long && !whole.value ? "…" : ""}</pre> : null}
+      {text
+        ? (
+          <pre
+            class="tool-output"
+            tabIndex={0}
+            aria-label="Output"
+          >{whole.value ? text : cutText(text, PREVIEW_CHARS)}{long && !whole.value ? "…" : ""}</pre>
+        )
+        : null}
       {long
         ? (
           <button type="button" class="link-button" aria-expanded={whole.value ? "true" : "false"} onClick={toggle}>

@@ -29,7 +29,7 @@ export function Transcript(props: TranscriptProps) {
   const { sessionId, transcript, loadError, loadingOlder, emptyHint } = props;
   const unseen = useSignal(false);
   const scroller = useRef<HTMLDivElement>(null);
-  const place = useRef<Place>({ sessionId: "", firstSeq: 0, height: 0, bottom: true });
+  const place = useRef<Place>({ sessionId: "", firstSeq: 0, tail: "", height: 0, bottom: true });
   const messages = withoutHoles(transcript);
 
   useLayoutEffect(() => {
@@ -74,9 +74,7 @@ export function Transcript(props: TranscriptProps) {
             )
             : null}
           {!transcript.loaded && !loadError ? <Skeleton lines={6} /> : null}
-          {messages.map((message) => (
-            <MessageItem key={message.messageId} message={message} onWhole={props.onWhole} />
-          ))}
+          {messages.map((message) => <MessageItem key={message.messageId} message={message} onWhole={props.onWhole} />)}
           {transcript.open.map((open) => <OpenItem key={open.messageId} message={open} />)}
           {transcript.loaded && messages.length === 0 && transcript.open.length === 0
             ? <Empty title="No messages yet">{emptyHint}</Empty>
@@ -98,6 +96,8 @@ export function Transcript(props: TranscriptProps) {
 interface Place {
   sessionId: string;
   firstSeq: number;
+  /** Changes when something comes at the end. */
+  tail: string;
   height: number;
   bottom: boolean;
 }
@@ -106,14 +106,19 @@ interface Place {
 function keepPlace(element: HTMLElement, place: Place, { sessionId, transcript }: TranscriptProps): boolean {
   const firstSeq = transcript.messages[0]?.seq ?? 0;
   const height = element.scrollHeight;
-  const grown = height - place.height;
+  const tail = tailOf(transcript);
   const switched = place.sessionId !== sessionId;
   const prepended = !switched && place.firstSeq > 0 && firstSeq < place.firstSeq;
   if (switched) place.bottom = true;
   if (place.bottom) element.scrollTop = height;
-  else if (prepended) element.scrollTop += grown;
-  Object.assign(place, { sessionId, firstSeq, height });
-  return !place.bottom && !prepended && grown > 0;
+  else if (prepended) element.scrollTop += height - place.height;
+  const added = !switched && tail !== place.tail;
+  Object.assign(place, { sessionId, firstSeq, tail, height });
+  return !place.bottom && added;
+}
+
+function tailOf({ messages, open }: Data): string {
+  return `${messages.at(-1)?.seq ?? 0}:${open.map((each) => each.text.length).join(",")}`;
 }
 
 function followSize(element: HTMLElement | null, place: Place): (() => void) | undefined {

@@ -26,6 +26,8 @@ export interface ProjectState {
 
 export type Action =
   | { type: "frame"; frame: ServerFrame }
+  /** Something was missed: what is here may be old. */
+  | { type: "stale" }
   | { type: "select"; sessionId: string | null }
   | { type: "session"; session: Session }
   | { type: "task"; task: Task }
@@ -41,6 +43,8 @@ export function reduce(state: ProjectState, action: Action): ProjectState {
   switch (action.type) {
     case "frame":
       return withCursor(reduceFrame(state, action.frame), action.frame);
+    case "stale":
+      return { ...state, stale: true };
     case "select":
       return select(state, action.sessionId);
     case "session":
@@ -163,8 +167,13 @@ function refresh(state: ProjectState, { sessions, moreSessions, tasks }: Action 
   return sessions.reduce(putSession, next);
 }
 
+/** How far a prompt has come: it never goes back over one of these. */
+const PROMPT_RANK = { queued: 0, sent: 0, running: 1, done: 2, failed: 2, cancelled: 2 } as const;
+
 function putPrompt(state: ProjectState, prompt: Prompt): ProjectState {
   const known = state.prompts[prompt.sessionId] ?? {};
+  const before = known[prompt.messageId];
+  if (before && PROMPT_RANK[before.state] > PROMPT_RANK[prompt.state]) return state;
   const prompts = { ...known, [prompt.messageId]: prompt };
   return { ...state, prompts: { ...state.prompts, [prompt.sessionId]: prompts } };
 }

@@ -37,20 +37,21 @@ const OPEN_MAX = 100;
 
 export const EMPTY: Transcript = { loaded: false, messages: [], hasOlder: false, open: [] };
 
-/** `page` put in its place. Pages may come in any order and twice; `older` says that it was read upwards. */
+/**
+ * `page` put in its place. Pages may come in any order and twice. A newest page that does not join on to what is here
+ * replaces it: the reader was away for long, and older pages can be read again.
+ */
 export function addPage(
   transcript: Transcript | undefined,
   page: MessagePage,
   kind: "newest" | "older" | "after",
 ): Transcript {
-  const before = transcript ?? EMPTY;
-  const first = before.messages[0]?.seq ?? Infinity;
-  const reachesBelow = (page.items[0]?.seq ?? Infinity) <= first;
-  const toldOfOlder = kind === "older" || (kind === "newest" && (reachesBelow || before.messages.length === 0));
-  return addMessages(
-    { ...before, loaded: true, hasOlder: toldOfOlder ? page.hasMore : before.hasOlder },
-    page.items,
-  );
+  const known = transcript ?? EMPTY;
+  const pageFirst = page.items[0]?.seq ?? Infinity;
+  const apart = kind === "newest" && page.items.length > 0 && pageFirst > (known.messages.at(-1)?.seq ?? 0) + 1;
+  const before = apart ? { ...known, messages: [] } : known;
+  const tellsOfOlder = kind !== "after" && pageFirst <= (before.messages[0]?.seq ?? Infinity);
+  return addMessages({ ...before, loaded: true, hasOlder: tellsOfOlder ? page.hasMore : before.hasOlder }, page.items);
 }
 
 /** `items` put in their places; a message that is there already is replaced by its newer copy. */

@@ -1,0 +1,115 @@
+/**
+ * Follow-up prompts: stored first, then handed to the agent in order, one at a time. The agent's outbox makes the
+ * `user` message with the same id, so that one writer and one id stand for it.
+ */
+import type { Edge } from "../edge.ts";
+import { AppError, notFound } from "../errors.ts";
+import { type Change, change } from "../store/change.ts";
+import { addCommands } from "../store/commands.ts";
+import { promptKey, sessionKey, workspaceKey } from "../store/keys.ts";
+import { getPromptById, type PromptRecord, putPrompt } from "../store/prompts.ts";
+import { putSession, type SessionRecord } from "../store/sessions.ts";
+import { isWorking, type WorkspaceRecord } from "../store/workspaces.ts";
+import { WAITING_PROMPTS_MAX } from "../wire/limits.ts";
+
+interface SessionRef {
+  projectId: string;
+  id: string;
+}
+
+/**
+ * Adds a prompt to a live session; the same messageId again returns the one that is there. An agent that waits gets it
+ * at once. Throws `session_not_live`, `session_closing`, `too_many_prompts`.
+ */
+export async function addPrompt(
+  edge: Edge,
+  ref: SessionRef,
+  prompt: { messageId: string; text: string; by: string },
+): Promise<PromptRecord> {
+  return await change(edge.store, async (tx) => {
+    const known = await getPromptById(tx, ref.id, prompt.messageId);
+    if (known?.value) return known.value;
+    const session = await tx.get<SessionRecord>(sessionKey(ref.projectId, ref.id));
+    const workspace = await requireTakesPrompts(tx, session.value);
+    const { value: current } = session as Deno.KvEntry<SessionRecord>;
+    if (current.promptCount - current.promptsTaken >= WAITING_PROMPTS_MAX) {
+      throw new AppError(
+        "too_many_prompts",
+        `${WAITING_PROMPTS_MAX} prompts wait already. Remove one or let the agent go on.`,
+      );
+    }
+    const idle = current.handedOut === null;
+    const n = current.promptCount + 1;
+    const record: PromptRecord = { v: 1, ...prompt, sessionId: ref.id, n, state: idle ? "sent" : "queued", at: tx.now };
+    const key = promptKey(ref.id, n);
+    putPrompt(tx, { key, value: null, versionstamp: null }, { ...record, projectId: ref.projectId });
+    const handed = idle ? { handedOut: prompt.messageId, promptsTaken: n } : {};
+    putSession(tx, session, { ...current, promptCount: n, ...handed }, { active: true });
+    if (idle) {
+      const command = { kind: "prompt.send" as const, workspaceId: workspace.id, sessionId: ref.id };
+      await addCommands(tx, workspace.nodeId, [{ ...command, messageId: prompt.messageId }]);
+    }
+    return record;
+  }, edge.clock);
+}
+
+/** Changes the text of a prompt that still waits. Throws `prompt_not_queued`. */
+export async function editPrompt(
+  edge: Edge,
+  ref: SessionRef,
+  edit: { messageId: string; text: string },
+): Promise<PromptRecord> {
+  return await changeQueued(edge, ref, { messageId: edit.messageId, patch: { text: edit.text } });
+}
+
+/** Takes a prompt that still waits out of the line. Throws `prompt_not_queued`. */
+export async function removePrompt(edge: Edge, ref: SessionRef, messageId: string): Promise<void> {
+  await changeQueued(edge, ref, { messageId, patch: { state: "cancelled" } });
+}
+
+/** Interrupts the turn that runs; without one nothing happens. Returns whether there was one. */
+export async function interruptTurn(edge: Edge, ref: SessionRef): Promise<boolean> {
+  return await change(edge.store, async (tx) => {
+    const session = await tx.get<SessionRecord>(sessionKey(ref.projectId, ref.id));
+    const workspace = await requireTakesPrompts(tx, session.value);
+    const messageId = session.value!.handedOut;
+    if (messageId === null) return false;
+    await addCommands(tx, workspace.nodeId, [{ kind: "prompt.cancel", workspaceId: workspace.id, messageId }]);
+    return true;
+  }, edge.clock);
+}
+
+async function requireTakesPrompts(tx: Change, session: SessionRecord | null): Promise<WorkspaceRecord> {
+  if (!session) throw notFound("session");
+  if (session.turn === "finalizing") {
+    throw new AppError(
+      "session_closing",
+      "The agent is committing its work and takes no more prompts. Start a new task to go on.",
+    );
+  }
+  const workspace = session.workspaceId
+    ? (await tx.get<WorkspaceRecord>(workspaceKey(session.workspaceId))).value
+    : null;
+  if (session.status !== "active" || !workspace || !isWorking(workspace)) {
+    throw new AppError("session_not_live", "No agent works on this session now. Run the task again to go on.");
+  }
+  return workspace;
+}
+
+/** A prompt and its session are checked together: handing out and editing at once cannot both win. */
+async function changeQueued(
+  edge: Edge,
+  ref: SessionRef,
+  how: { messageId: string; patch: Partial<Pick<PromptRecord, "text" | "state">> },
+): Promise<PromptRecord> {
+  return await change(edge.store, async (tx) => {
+    const entry = await getPromptById(tx, ref.id, how.messageId);
+    if (!entry?.value) throw notFound("prompt");
+    if (entry.value.state !== "queued") {
+      throw new AppError("prompt_not_queued", "The agent has this prompt already, so it cannot be changed any more.");
+    }
+    const next = { ...entry.value, ...how.patch };
+    putPrompt(tx, entry, { ...next, projectId: ref.projectId });
+    return next;
+  }, edge.clock);
+}

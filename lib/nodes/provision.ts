@@ -1,0 +1,102 @@
+/**
+ * A new machine. The record is written before the provider is asked, so that no machine is ever without one; the
+ * one-time token is made anew for each try, because only its hash is kept.
+ */
+import { sha256 } from "../auth/hash.ts";
+import type { Edge } from "../edge.ts";
+import { newSecret } from "../ids.ts";
+import { type Change, change } from "../store/change.ts";
+import { nodeKey } from "../store/keys.ts";
+import { type Claim, type NodeRecord, putEnrolment, putFleet, putNode, readFleet } from "../store/nodes.ts";
+import type { VmSize } from "../wire/common.ts";
+import { putDestroying } from "./state.ts";
+
+const BOOTSTRAP_LIFE_MS = 30 * 60_000;
+
+export interface NewNode {
+  id: string;
+  ownerId: string;
+  vmSize: VmSize;
+  location: string;
+  claim: Claim;
+}
+
+/** Writes the record of a machine to be made, with its first claim, within a change. False: the owner has the most. */
+export async function putProvisioning(tx: Change, edge: Edge, facts: NewNode): Promise<boolean> {
+  const fleet = await readFleet(tx, facts.ownerId);
+  const nodeIds = fleet.value?.nodeIds ?? [];
+  if (nodeIds.length >= edge.config.MAX_NODES_PER_USER) return false;
+  putFleet(tx, fleet, [...nodeIds, facts.id]);
+  const entry = await tx.get<NodeRecord>(nodeKey(facts.id));
+  putNode(tx, entry, {
+    v: 1,
+    id: facts.id,
+    ownerId: facts.ownerId,
+    provider: edge.provider.id,
+    providerRef: null,
+    autoProvisioned: true,
+    vmSize: facts.vmSize,
+    location: facts.location,
+    agentVersion: null,
+    protocol: null,
+    codingAgents: [],
+    status: "provisioning",
+    draining: false,
+    health: "ok",
+    generation: 1,
+    claims: [facts.claim],
+    warmSince: null,
+    warmUntil: null,
+    claimedByTask: facts.claim.taskId,
+    secretHash: null,
+    errorMessage: null,
+    destroyTries: 0,
+    registeredAt: null,
+    createdAt: tx.now,
+    updatedAt: tx.now,
+    dues: {},
+  });
+  return true;
+}
+
+/** Asks the provider for the node's machine; safe to repeat. Throws ProviderError. */
+export async function createMachine(
+  edge: Edge,
+  node: NodeRecord,
+  run: { projectId: string | null; sessionId: string | null },
+): Promise<void> {
+  const bootstrapToken = newSecret();
+  const hash = await sha256(bootstrapToken);
+  await change(edge.store, (tx) => {
+    const expiresAt = tx.now + BOOTSTRAP_LIFE_MS;
+    putEnrolment(tx, hash, { v: 1, nodeId: node.id, expiresAt, nonceHash: null });
+    return Promise.resolve();
+  }, edge.clock);
+  const ref = await edge.provider.create({
+    nodeId: node.id,
+    ownerId: node.ownerId,
+    installationId: edge.store.installationId,
+    vmSize: node.vmSize,
+    location: node.location,
+    bootstrapToken,
+    controlPlaneUrl: edge.config.publicUrl,
+    ...run,
+  });
+  await noteMachine(edge, node.id, ref);
+}
+
+async function noteMachine(edge: Edge, nodeId: string, ref: string): Promise<void> {
+  await change(edge.store, async (tx) => {
+    const entry = await tx.get<NodeRecord>(nodeKey(nodeId));
+    if (entry.value && entry.value.providerRef !== ref) putNode(tx, entry, { ...entry.value, providerRef: ref });
+  }, edge.clock);
+}
+
+/** Gives up on a node: its machine is deleted, and so is the claim that it was made for. */
+export async function abandonNode(edge: Edge, nodeId: string, reason: string): Promise<void> {
+  await change(edge.store, async (tx) => {
+    const entry = await tx.get<NodeRecord>(nodeKey(nodeId));
+    if (!entry.value || ["destroying", "destroyed"].includes(entry.value.status)) return;
+    putDestroying(tx, entry as Deno.KvEntry<NodeRecord>, { ...entry.value, claims: [] }, reason);
+  }, edge.clock);
+}

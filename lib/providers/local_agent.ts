@@ -1,0 +1,164 @@
+/**
+ * One supervised agent process: started in its own process group with a clean environment and its output in a file,
+ * started again when it dies, with growing delays, and left alone when the edge ends. Its pid file also holds its start
+ * time, so that a pid that was given out again is never taken for it.
+ */
+import { join, resolve } from "node:path";
+import { z } from "zod";
+import { backoffMs, wait } from "../backoff.ts";
+import { endProcesses } from "../end_processes.ts";
+import type { Logger } from "../log.ts";
+import { type Identity, isAlive, readProcess } from "../processes.ts";
+
+const RESTART = { initialMs: 500, maxMs: 30_000 };
+/** An agent that lived this long died of something new: the delays begin anew. */
+const STABLE_MS = 60_000;
+/** How often an agent is looked at that is not our child. */
+const POLL_MS = 500;
+const LOG_MAX_BYTES = 10 * 1024 * 1024;
+/** How long an agent may take to flush and leave. */
+const END_GRACE_MS = 8_000;
+
+const nodeFile = z.object({
+  nodeId: z.string(),
+  installationId: z.string(),
+  bootstrapToken: z.string(),
+  controlPlaneUrl: z.string(),
+  projectId: z.string().nullable(),
+  sessionId: z.string().nullable(),
+});
+/** What starts an agent anew; the one-time token in it is spent once the agent has registered. */
+export type LocalNodeFile = z.infer<typeof nodeFile>;
+
+const pidFile = z.object({ pid: z.number(), startTicks: z.number() });
+
+export interface LocalAgentOptions {
+  command: string[];
+  environment: Record<string, string>;
+  log: Logger;
+}
+
+export class LocalAgent {
+  readonly #directory: string;
+  readonly #options: LocalAgentOptions;
+  readonly #stop = new AbortController();
+  #identity: Identity | null = null;
+  #child: Deno.ChildProcess | null = null;
+  #supervision: Promise<void> | null = null;
+
+  constructor(directory: string, options: LocalAgentOptions) {
+    this.#directory = directory;
+    this.#options = options;
+  }
+
+  get running(): boolean {
+    return this.#identity !== null;
+  }
+
+  /** Watches the agent that runs, or starts one. Resolves when one runs. `restart` ends a running one first. */
+  async adopt(how: { restart: boolean }): Promise<void> {
+    if (this.#supervision) return;
+    const known = await this.#readIdentity();
+    if (known && how.restart) await endProcesses(`node/${known.pid}`, { leader: known, graceMs: END_GRACE_MS });
+    if (known && !how.restart) this.#identity = known;
+    else await this.#start();
+    this.#supervision = this.#supervise();
+  }
+
+  /** Ends the agent and its whole process group, and supervises no more. */
+  async end(): Promise<void> {
+    this.#stop.abort();
+    const identity = this.#identity ?? await this.#readIdentity();
+    if (identity) await endProcesses(`node/${identity.pid}`, { leader: identity, graceMs: END_GRACE_MS });
+    await this.#child?.status;
+    await this.#supervision;
+    this.#identity = null;
+  }
+
+  /** Supervises no more; the agent goes on. */
+  async leave(): Promise<void> {
+    this.#stop.abort();
+    this.#child?.unref();
+    if (!this.#child) await this.#supervision;
+  }
+
+  async #supervise(): Promise<void> {
+    for (let failures = 0; !this.#stop.signal.aborted;) {
+      const startedAt = Date.now();
+      await this.#waitForEnd();
+      if (this.#stop.signal.aborted) return;
+      this.#identity = null;
+      failures = Date.now() - startedAt > STABLE_MS ? 0 : failures + 1;
+      this.#options.log.warn("agent_died", { failures });
+      await wait(backoffMs(failures - 1, RESTART, Math.random()), this.#stop.signal);
+      if (this.#stop.signal.aborted) return;
+      await this.#start().catch((error) => this.#options.log.error("agent_not_started", { error }));
+    }
+  }
+
+  async #waitForEnd(): Promise<void> {
+    if (this.#child) return void await this.#child.status;
+    while (this.#identity && !this.#stop.signal.aborted && await isAlive(this.#identity)) {
+      await wait(POLL_MS, this.#stop.signal);
+    }
+  }
+
+  async #start(): Promise<void> {
+    const file = await readNodeFile(this.#directory);
+    if (!file) throw new Error("the node's file is gone");
+    await this.#rotateLog();
+    const [program, ...args] = this.#options.command;
+    // The shell only puts the output into the file and then becomes the agent: no pipe ties it to this process.
+    this.#child = new Deno.Command("/bin/sh", {
+      args: ["-c", 'exec "$@" >>"$HEARTH_AGENT_LOG" 2>&1', "hearth-agent", program!, ...args, "node"],
+      cwd: this.#directory,
+      clearEnv: true,
+      env: {
+        ...this.#options.environment,
+        HEARTH_AGENT_LOG: join(resolve(this.#directory), "agent.log"),
+        AGENT_DATA_DIR: join(resolve(this.#directory), "agent"),
+        NODE_ID: file.nodeId,
+        CONTROL_PLANE_URL: file.controlPlaneUrl,
+        BOOTSTRAP_TOKEN: file.bootstrapToken,
+        PROJECT_ID: file.projectId ?? "",
+        CHAT_SESSION_ID: file.sessionId ?? "",
+      },
+      stdin: "null",
+      stdout: "null",
+      stderr: "null",
+      detached: true,
+    }).spawn();
+    const seen = await readProcess(this.#child.pid);
+    this.#identity = { pid: this.#child.pid, startTicks: seen?.startTicks ?? 0 };
+    await Deno.writeTextFile(join(this.#directory, "pid.json"), JSON.stringify(this.#identity));
+  }
+
+  async #readIdentity(): Promise<Identity | null> {
+    const text = await Deno.readTextFile(join(this.#directory, "pid.json")).catch(() => "");
+    const identity = text ? pidFile.safeParse(JSON.parse(text)).data : undefined;
+    return identity && await isAlive(identity) ? identity : null;
+  }
+
+  async #rotateLog(): Promise<void> {
+    const path = join(this.#directory, "agent.log");
+    const size = (await Deno.stat(path).catch(() => null))?.size ?? 0;
+    if (size > LOG_MAX_BYTES) await Deno.rename(path, `${path}.1`);
+  }
+}
+
+/** The file of a node's directory, or null when there is none. */
+export async function readNodeFile(directory: string): Promise<LocalNodeFile | null> {
+  try {
+    return nodeFile.parse(JSON.parse(await Deno.readTextFile(join(directory, "node.json"))));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return null;
+    throw error;
+  }
+}
+
+/** Writes the file, readable by its owner alone and moved into place whole. */
+export async function writeNodeFile(directory: string, file: LocalNodeFile): Promise<void> {
+  const path = join(directory, "node.json");
+  await Deno.writeTextFile(`${path}.new`, JSON.stringify(nodeFile.parse(file)), { mode: 0o600 });
+  await Deno.rename(`${path}.new`, path);
+}

@@ -1,0 +1,135 @@
+/**
+ * The loop that does what is due. It looks when something rings: a commit of this process, a queued message at the exact
+ * time where the store has queues, a timer where it has none, the minute cron in any case. Whoever rings, the due keys
+ * in the store say what is to be done.
+ */
+import type { Edge } from "../edge.ts";
+import { messageOf } from "../errors.ts";
+import { type DueItem, listDue, nextDueAt, settleDue, takeDue } from "../store/due.ts";
+import { handleDue } from "./handlers.ts";
+
+const ITEMS_AT_ONCE = 50;
+const WORKERS = 4;
+/** A timer is not set further ahead than this: clocks jump, and the cron comes every minute. */
+const TIMER_MAX_MS = 60_000;
+/** A due key this near in the future is waited for by a timer, also where there are queues: those come late. */
+const NEAR_MS = 1_000;
+
+export interface LoopOptions {
+  /** Ring by queued messages (needs a store with queues) or by timers alone. */
+  queues: boolean;
+}
+
+export class DueLoop {
+  readonly #edge: Edge;
+  readonly #queues: boolean;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #timerAt = Infinity;
+  #running: Promise<void> | null = null;
+  #again = false;
+  #stopped = false;
+  #listening: Promise<void> = Promise.resolve();
+
+  constructor(edge: Edge, options: LoopOptions) {
+    this.#edge = edge;
+    this.#queues = options.queues;
+  }
+
+  /** Begins to listen and does what has become due meanwhile. */
+  start(): void {
+    this.#edge.store.onDue = (at) => this.#onDue(at);
+    if (this.#queues) this.#listening = this.#listen();
+    this.ring();
+  }
+
+  /** Looks now. Rings during a run lead to one more run. */
+  ring(): void {
+    if (this.#stopped) return;
+    this.#again = true;
+    this.#running ??= this.#run().finally(() => this.#running = null);
+  }
+
+  /** Resolves when nothing that was due is left undone. */
+  async settled(): Promise<void> {
+    while (this.#running) await this.#running;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopped = true;
+    this.#edge.store.onDue = () => {};
+    clearTimeout(this.#timer);
+    await this.#running;
+  }
+
+  /** Resolves after the store was closed: the queue's listener ends with it. */
+  async closed(): Promise<void> {
+    await this.#listening;
+  }
+
+  #onDue(at: number): void {
+    const now = this.#edge.clock();
+    if (at <= now) this.ring();
+    else if (!this.#queues || at - now <= NEAR_MS) this.#setTimer(at, now);
+  }
+
+  #setTimer(at: number, now: number): void {
+    if (this.#stopped || at >= this.#timerAt) return;
+    clearTimeout(this.#timer);
+    this.#timerAt = at;
+    this.#timer = setTimeout(() => {
+      this.#timerAt = Infinity;
+      this.ring();
+    }, Math.min(TIMER_MAX_MS, Math.max(1, at - now)));
+  }
+
+  /** A message only wakes the loop and is done at once: a handler over five seconds would be delivered again. */
+  async #listen(): Promise<void> {
+    try {
+      await this.#edge.store.kv.listenQueue(() => this.ring());
+    } catch (error) {
+      if (!this.#stopped) this.#edge.log.error("queue_listener_broke", { error });
+    }
+  }
+
+  async #run(): Promise<void> {
+    while (this.#again && !this.#stopped) {
+      this.#again = false;
+      try {
+        await this.#doDue();
+      } catch (error) {
+        if (!this.#stopped) this.#edge.log.error("due_loop_failed", { error });
+      }
+    }
+    if (!this.#stopped) await this.#setNextTimer();
+  }
+
+  async #doDue(): Promise<void> {
+    while (!this.#stopped) {
+      const items = await listDue(this.#edge.store, this.#edge.clock(), ITEMS_AT_ONCE);
+      if (items.length === 0) return;
+      const line = [...items];
+      const work = async () => {
+        for (let item = line.shift(); item && !this.#stopped; item = line.shift()) await this.#doItem(item);
+      };
+      await Promise.all(Array.from({ length: WORKERS }, work));
+    }
+  }
+
+  async #doItem(item: DueItem): Promise<void> {
+    const taken = await takeDue(this.#edge.store, item, this.#edge.clock());
+    if (!taken) return;
+    try {
+      await handleDue(this.#edge, taken);
+      await settleDue(this.#edge.store, taken);
+    } catch (error) {
+      // The key stays where it was moved to: the item comes back by itself.
+      this.#edge.log.error("due_item_failed", { kind: item.kind, id: item.id, reason: messageOf(error), error });
+    }
+  }
+
+  async #setNextTimer(): Promise<void> {
+    const at = await nextDueAt(this.#edge.store).catch(() => null);
+    const now = this.#edge.clock();
+    if (at !== null) this.#setTimer(at, now);
+  }
+}

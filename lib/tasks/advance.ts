@@ -1,0 +1,76 @@
+/**
+ * One step forward in a run, safe to call again at any time: choose or make a node, then hand the work over to it. What
+ * comes after that the agent reports. Each step is one commit that reads, decides and writes again from the start.
+ */
+import type { Edge } from "../edge.ts";
+import { messageOf } from "../errors.ts";
+import { createMachine } from "../nodes/provision.ts";
+import { abandonNode } from "../nodes/provision.ts";
+import { ProviderError } from "../providers/provider.ts";
+import { type NodeRecord, readNode } from "../store/nodes.ts";
+import { readTask, type TaskRecord } from "../store/tasks.ts";
+import { delegate } from "./delegate.ts";
+import { findUnmet } from "./dependencies.ts";
+import { finishTask } from "./finish.ts";
+import { assignNode, waitForNode } from "./assign.ts";
+
+/** A run takes three steps from queued to delegated; more means that others interfere, and the due key comes again. */
+const STEPS_MAX = 8;
+
+export interface TaskRef {
+  projectId: string;
+  taskId: string;
+}
+
+type Progress = "again" | "wait";
+
+/** Brings a queued task as far as it can get now. */
+export async function advanceTask(edge: Edge, ref: TaskRef): Promise<void> {
+  for (let step = 0; step < STEPS_MAX; step++) {
+    const task = await readTask(edge.store, ref.projectId, ref.taskId);
+    if (task?.status !== "queued") return;
+    if (await takeStep(edge, task) === "wait") return;
+  }
+}
+
+async function takeStep(edge: Edge, task: TaskRecord): Promise<Progress> {
+  const unmet = await findUnmet(edge, task.projectId, task.dependsOn);
+  if (unmet.length > 0) {
+    return await fail(edge, task, `It depends on "${unmet[0]!.title}", which is not completed any more.`);
+  }
+  if (!task.nodeId) return await assignNode(edge, task);
+  const node = await readNode(edge.store, task.nodeId);
+  if (!node || !["provisioning", "active", "warm"].includes(node.status)) {
+    return await fail(edge, task, node?.errorMessage ?? "The machine chosen for this run is gone.");
+  }
+  if (node.status === "provisioning") return await provision(edge, task, node);
+  return await delegate(edge, task);
+}
+
+/** Asks for the machine once; then the registration of its agent brings the task on, or the deadline ends it. */
+async function provision(edge: Edge, task: TaskRecord, node: NodeRecord): Promise<Progress> {
+  if (node.providerRef !== null) return "wait";
+  try {
+    await createMachine(edge, node, { projectId: task.projectId, sessionId: task.sessionId });
+    return "wait";
+  } catch (error) {
+    if (!(error instanceof ProviderError)) throw error;
+    edge.log.warn("node_create_failed", { nodeId: node.id, reason: messageOf(error) });
+    if (!error.waitable) return await fail(edge, task, `The machine could not be made: ${error.message}`);
+    await abandonNode(edge, node.id, error.message);
+    return await waitForNode(edge, task);
+  }
+}
+
+async function fail(edge: Edge, task: TaskRecord, reason: string): Promise<Progress> {
+  const { nodeId } = task;
+  await finishTask(edge, { projectId: task.projectId, taskId: task.id }, {
+    to: "failed",
+    actor: "system",
+    reason,
+    keep: true,
+  });
+  const node = nodeId ? await readNode(edge.store, nodeId) : null;
+  if (node?.status === "provisioning" && node.claims.length === 0) await abandonNode(edge, node.id, reason);
+  return "wait";
+}

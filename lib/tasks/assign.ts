@@ -1,0 +1,114 @@
+/**
+ * A node for a queued task: a claim on one that exists, the record of a new one, or the wait for one that becomes free.
+ * Task and node are checked and written in one commit, so that a node is claimed by a live task or not at all.
+ */
+import { requireProjectRecord } from "./project.ts";
+import type { Edge } from "../edge.ts";
+import { newId, newSecret } from "../ids.ts";
+import { addClaim, canClaim } from "../nodes/claims.ts";
+import { putProvisioning } from "../nodes/provision.ts";
+import { type Choice, selectNode, type Wanted } from "../nodes/selector.ts";
+import { putAfterClaims } from "../nodes/state.ts";
+import { type Change, change } from "../store/change.ts";
+import { nodeKey, taskKey } from "../store/keys.ts";
+import { listNodes, type NodeRecord, readBeat } from "../store/nodes.ts";
+import type { ProjectRecord } from "../store/projects.ts";
+import { putTask, type TaskRecord } from "../store/tasks.ts";
+import { PROTOCOL_MIN } from "../wire/limits.ts";
+import type { VmSize } from "../wire/common.ts";
+import { enterStep } from "./deadlines.ts";
+
+/** A waiting task looks again after this long, also when nobody wakes it. */
+const LOOK_AGAIN_MS = 60_000;
+
+/** What the run asks of a node. Precedence of sizes: this run, the task, the project, small. */
+export function wantedNode(task: TaskRecord, project: ProjectRecord): Wanted & { codingAgent: string; vmSize: VmSize } {
+  return {
+    nodeId: task.runOptions.nodeId ?? null,
+    vmSize: task.runOptions.vmSize ?? task.vmSize ?? project.defaultVmSize ?? "small",
+    location: task.runOptions.vmLocation ?? null,
+    codingAgent: task.agentHint ?? project.codingAgent,
+  };
+}
+
+/** Claims a node, begins a new one, or lets the task wait. */
+export async function assignNode(edge: Edge, task: TaskRecord): Promise<"again" | "wait"> {
+  const project = await requireProjectRecord(edge, task.projectId);
+  const wanted = wantedNode(task, project);
+  const choice = await choose(edge, task.ownerId, wanted);
+  if (choice.kind === "wait") return await waitForNode(edge, task);
+  if (choice.kind === "provision") return await beginNode(edge, task, wanted);
+  for (const nodeId of choice.nodeIds) {
+    if (await claim(edge, task, nodeId)) return "again";
+  }
+  // Every candidate went to somebody else between the look and the claim: look again.
+  return "again";
+}
+
+/** The task stays queued; the end of a claim, or a minute, makes it try again. */
+export async function waitForNode(edge: Edge, task: TaskRecord): Promise<"wait"> {
+  await changeQueued(edge, task, (tx, entry) => {
+    const due = { kind: "task.advance" as const, id: `${task.projectId}/${task.id}`, at: tx.now + LOOK_AGAIN_MS };
+    const next = { ...entry.value, nodeId: null, claimToken: null, dues: tx.schedule(entry.value.dues, due) };
+    putTask(tx, entry, enterStep(tx, next, "waiting_for_node", edge.config));
+    return Promise.resolve(true);
+  });
+  return "wait";
+}
+
+async function choose(edge: Edge, ownerId: string, wanted: Wanted): Promise<Choice> {
+  const nodes = await listNodes(edge.store, ownerId);
+  const alive = nodes.filter((node) => node.status !== "destroyed");
+  const withBeats = await Promise.all(alive.map(async (node) => ({ node, beat: await readBeat(edge.store, node.id) })));
+  return selectNode(withBeats, wanted, {
+    maxClaims: edge.config.MAX_WORKSPACES_PER_NODE,
+    maxNodes: edge.config.MAX_NODES_PER_USER,
+    protocolMin: PROTOCOL_MIN,
+  });
+}
+
+async function claim(edge: Edge, task: TaskRecord, nodeId: string): Promise<boolean> {
+  const token = newSecret(12);
+  return await changeQueued(edge, task, async (tx, entry) => {
+    const node = await tx.get<NodeRecord>(nodeKey(nodeId));
+    if (!node.value || !canClaim(node.value, edge.config.MAX_WORKSPACES_PER_NODE)) return false;
+    const { id: taskId, projectId } = task;
+    const claimed = addClaim(node.value, { taskId, projectId, workspaceId: null, token, at: tx.now });
+    putAfterClaims(tx, node as Deno.KvEntry<NodeRecord>, claimed, edge.config);
+    const next = { ...entry.value, nodeId, claimToken: token };
+    putTask(tx, entry, enterStep(tx, next, "selecting_node", edge.config));
+    return true;
+  });
+}
+
+async function beginNode(edge: Edge, task: TaskRecord, wanted: Wanted): Promise<"again" | "wait"> {
+  const [nodeId, token] = [newId(), newSecret(12)];
+  const begun = await changeQueued(edge, task, async (tx, entry) => {
+    const room = await putProvisioning(tx, edge, {
+      id: nodeId,
+      ownerId: task.ownerId,
+      vmSize: wanted.vmSize,
+      location: wanted.location ?? edge.config.DEFAULT_VM_LOCATION,
+      claim: { taskId: task.id, projectId: task.projectId, workspaceId: null, token, at: tx.now },
+    });
+    if (!room) return false;
+    const next = { ...entry.value, nodeId, claimToken: token };
+    putTask(tx, entry, enterStep(tx, next, "provisioning_node", edge.config));
+    return true;
+  });
+  return begun ? "again" : await waitForNode(edge, task);
+}
+
+/** A change of a task that is still queued in the same run and without a node; false when it is not. */
+async function changeQueued(
+  edge: Edge,
+  task: TaskRecord,
+  write: (tx: Change, entry: Deno.KvEntry<TaskRecord>) => Promise<boolean>,
+): Promise<boolean> {
+  return await change(edge.store, async (tx) => {
+    const entry = await tx.get<TaskRecord>(taskKey(task.projectId, task.id));
+    if (entry.value?.status !== "queued" || entry.value.run !== task.run) return false;
+    if (entry.value.nodeId !== task.nodeId) return false;
+    return await write(tx, entry as Deno.KvEntry<TaskRecord>);
+  }, edge.clock);
+}

@@ -1,0 +1,85 @@
+/**
+ * A heartbeat: the node is alive. It is stored apart from the node's record; the answer tells the agent what the edge
+ * wants on the machine (commands are edges, this is the level), and workspaces that the node lost end as failed.
+ */
+import { type NodeClaims, signNodeToken } from "../auth/tokens.ts";
+import type { Edge } from "../edge.ts";
+import { workspaceToken } from "../nodes/enrol.ts";
+import { change } from "../store/change.ts";
+import { lastCommandSeq } from "../store/commands.ts";
+import { nodeKey, workspaceKey } from "../store/keys.ts";
+import { type NodeRecord, putNode, setBeat } from "../store/nodes.ts";
+import { putWorkspace, readWorkspace, type WorkspaceRecord } from "../store/workspaces.ts";
+import type { Heartbeat, HeartbeatAnswer } from "../wire/node.ts";
+import { finishTask } from "./finish.ts";
+import { releaseWorkspace } from "./release.ts";
+
+/** A workspace this young may not have reached the node yet. */
+const YOUNG_MS = 60_000;
+const MISSED_MAX = 2;
+
+/** Takes in a heartbeat of a node. A fenced one keeps delivering, and is told that nothing is wanted from it. */
+export async function beat(
+  edge: Edge,
+  node: NodeRecord,
+  call: { claims: NodeClaims; body: Heartbeat },
+): Promise<HeartbeatAnswer> {
+  const { body, claims } = call;
+  await storeBeat(edge, node, body);
+  const commandSeq = await lastCommandSeq(edge.store, node.id);
+  if (claims.generation !== node.generation) return { commandSeq, wanted: [], fenced: true };
+  const wanted = node.claims.flatMap((claim) => claim.workspaceId ?? []);
+  await noteMissing(edge, wanted, new Set(body.workspaces.map((workspace) => workspace.id)));
+  const tokens = await Promise.all(wanted.map((id) => workspaceToken(edge, node.id, id)));
+  return {
+    callbackToken: await signNodeToken(edge.keyring, { node: node.id, generation: node.generation }, edge.clock()),
+    workspaceTokens: Object.fromEntries(tokens.filter((token) => token !== null)),
+    commandSeq,
+    wanted,
+  };
+}
+
+async function storeBeat(edge: Edge, node: NodeRecord, body: Heartbeat): Promise<void> {
+  const { load, outboxDepth, deadLetters, dropped } = body;
+  await change(edge.store, async (tx) => {
+    setBeat(tx, node, { v: 1, at: tx.now, load, outboxDepth, deadLetters, dropped });
+    if (node.health === "ok") return;
+    const entry = await tx.get<NodeRecord>(nodeKey(node.id));
+    if (entry.value) putNode(tx, entry, { ...entry.value, health: "ok" });
+  }, edge.clock);
+}
+
+async function noteMissing(edge: Edge, wanted: string[], present: Set<string>): Promise<void> {
+  for (const workspaceId of wanted) {
+    const workspace = await readWorkspace(edge.store, workspaceId);
+    if (!workspace || workspace.status === "stopped") continue;
+    const missing = !present.has(workspaceId) && edge.clock() - workspace.createdAt > YOUNG_MS;
+    const missed = await countMissed(edge, workspace, missing);
+    if (missed >= MISSED_MAX) await endLost(edge, workspace);
+  }
+}
+
+async function countMissed(edge: Edge, workspace: WorkspaceRecord, missing: boolean): Promise<number> {
+  if (!missing && workspace.missed === 0) return 0;
+  return await change(edge.store, async (tx) => {
+    const entry = await tx.get<WorkspaceRecord>(workspaceKey(workspace.id));
+    if (!entry.value) return 0;
+    const missed = missing ? entry.value.missed + 1 : 0;
+    putWorkspace(tx, entry, { ...entry.value, missed });
+    return missed;
+  }, edge.clock);
+}
+
+async function endLost(edge: Edge, workspace: WorkspaceRecord): Promise<void> {
+  const { projectId, taskId } = workspace;
+  if (projectId && taskId) {
+    await finishTask(edge, { projectId, taskId, workspaceId: workspace.id }, {
+      to: "failed",
+      actor: "system",
+      reason: "The workspace was lost on the node.",
+      keep: false,
+      lost: true,
+    });
+  }
+  await releaseWorkspace(edge, workspace.id);
+}

@@ -1,0 +1,82 @@
+/** Each phase of a run has its own deadline and, when it passes, a reason that a person understands. Pure. */
+import type { EdgeConfig } from "../config.ts";
+import type { Change } from "../store/change.ts";
+import type { TaskRecord } from "../store/tasks.ts";
+import type { ExecutionStep } from "../wire/task.ts";
+
+type Limit = {
+  [Name in keyof EdgeConfig]-?: EdgeConfig[Name] extends number ? Name : never;
+}[keyof EdgeConfig];
+
+const RULES: Record<ExecutionStep, { limit: Limit; to: "failed" | "cancelled"; reason: (span: string) => string }> = {
+  waiting_for_node: {
+    limit: "TASK_QUEUE_TIMEOUT_MS",
+    to: "failed",
+    reason: (span) => `No machine became free within ${span}.`,
+  },
+  selecting_node: {
+    limit: "TASK_QUEUE_TIMEOUT_MS",
+    to: "failed",
+    reason: (span) => `No machine could be chosen within ${span}.`,
+  },
+  provisioning_node: {
+    limit: "NODE_AGENT_READY_TIMEOUT_MS",
+    to: "failed",
+    reason: (span) => `The new machine's agent did not report within ${span}.`,
+  },
+  creating_workspace: {
+    limit: "WORKSPACE_READY_TIMEOUT_MS",
+    to: "failed",
+    reason: (span) => `The repository was not checked out within ${span}.`,
+  },
+  starting_agent: {
+    limit: "AGENT_START_TIMEOUT_MS",
+    to: "failed",
+    reason: (span) => `The coding agent did not take the prompt within ${span}.`,
+  },
+  running: {
+    limit: "TASK_MAX_RUN_MS",
+    to: "failed",
+    reason: (span) => `The run took longer than the ${span} that a run may take.`,
+  },
+  awaiting_prompt: {
+    limit: "PROMPT_WAIT_TIMEOUT_MS",
+    to: "cancelled",
+    reason: (span) => `Interrupted, and no further prompt came within ${span}.`,
+  },
+  finalizing: {
+    limit: "FINALIZE_TIMEOUT_MS",
+    to: "failed",
+    reason: (span) => `The work was not committed and pushed within ${span}.`,
+  },
+};
+
+/** Enters a step within a change: stamps its time and moves the deadline. `running` counts from the run's start. */
+export function enterStep(tx: Change, task: TaskRecord, step: ExecutionStep, config: EdgeConfig): TaskRecord {
+  const since = step === "running" ? task.startedAt ?? tx.now : isWaiting(step) ? task.queuedAt ?? tx.now : tx.now;
+  const at = since + config[RULES[step].limit];
+  const timings = { ...task.timings, [step]: task.timings[step] ?? tx.now };
+  const dues = tx.schedule(task.dues, { kind: "task.deadline", id: `${task.projectId}/${task.id}`, at });
+  return { ...task, executionStep: step, timings, dues };
+}
+
+/** What the passing of the current step's deadline means. */
+export function outcomeOfDeadline(
+  task: TaskRecord,
+  config: EdgeConfig,
+): { to: "failed" | "cancelled"; reason: string } {
+  const rule = RULES[task.executionStep ?? "waiting_for_node"];
+  return { to: rule.to, reason: rule.reason(spanOf(config[rule.limit])) };
+}
+
+/** A duration in words: "45 seconds", "15 minutes", "4 hours". */
+export function spanOf(ms: number): string {
+  const units: [number, string][] = [[3_600_000, "hour"], [60_000, "minute"], [1_000, "second"]];
+  const [size, name] = units.find(([size]) => ms >= size && ms % size === 0) ?? [1_000, "second"];
+  const count = Math.max(1, Math.round(ms / size));
+  return `${count} ${name}${count === 1 ? "" : "s"}`;
+}
+
+function isWaiting(step: ExecutionStep): boolean {
+  return step === "waiting_for_node" || step === "selecting_node";
+}

@@ -1,0 +1,47 @@
+/** What a node must know to run a workspace; asked for again after each restart, never stored on the node's disk whole. */
+import type { Edge } from "../edge.ts";
+import { readProject } from "../store/projects.ts";
+import { readDescription, readTask } from "../store/tasks.ts";
+import { isWorking, type WorkspaceRecord } from "../store/workspaces.ts";
+import type { Runtime } from "../wire/workspace.ts";
+
+export async function readRuntime(edge: Edge, workspace: WorkspaceRecord): Promise<Runtime> {
+  const { projectId, taskId } = workspace;
+  const [task, project] = await Promise.all([
+    projectId && taskId ? readTask(edge.store, projectId, taskId) : null,
+    projectId ? readProject(edge.store, projectId) : null,
+  ]);
+  const current = task?.workspaceId === workspace.id ? task : null;
+  const text = current ? await readDescription(edge.store, current.id) : null;
+  return {
+    workspaceId: workspace.id,
+    nodeId: workspace.nodeId,
+    projectId,
+    taskId,
+    run: workspace.run,
+    chatSessionId: workspace.sessionId,
+    title: task?.title ?? null,
+    repositoryUrl: workspace.repositoryUrl,
+    baseBranch: workspace.baseBranch,
+    branch: taskId ? workspace.branch : null,
+    outputCommit: task?.outputCommit ?? null,
+    codingAgent: workspace.codingAgent,
+    permissionMode: workspace.permissionMode,
+    prompt: current && text ? { messageId: current.promptId, text } : null,
+    limits: {
+      maxCostUsd: numberOf(project?.settings.maxCostUsdPerRun),
+      maxMinutes: numberOf(project?.settings.maxMinutesPerRun),
+    },
+    credentials: {},
+    wanted: wantedOf(workspace),
+  };
+}
+
+function wantedOf(workspace: WorkspaceRecord): Runtime["wanted"] {
+  if (isWorking(workspace)) return "run";
+  return workspace.keptUntil !== null ? "keep" : "stop";
+}
+
+function numberOf(value: unknown): number | null {
+  return typeof value === "number" && Number.isFinite(value) ? value : null;
+}

@@ -1,0 +1,150 @@
+/** One task on the board: title, state, whether it is live, what it cost, and what can be done with it now. */
+import { useSignal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
+import type { Options } from "../wire/account.ts";
+import type { Project } from "../wire/project.ts";
+import { EDITABLE_STATUSES, type Task } from "../wire/task.ts";
+import { Priority, StatusBadge } from "./Badge.tsx";
+import { ConfirmButton } from "./ConfirmButton.tsx";
+import { cost, STEP } from "./labels.ts";
+import { checkDraft, draftOf, type DraftProblem, type TaskDraft } from "./task_draft.ts";
+import { TaskFields } from "./TaskFields.tsx";
+import { Time } from "./Time.tsx";
+import { isLive, runLabel } from "./views.ts";
+
+export interface TaskCardActions {
+  onOpen: (task: Task) => void;
+  onRun: (task: Task) => void;
+  onCancel: (task: Task) => void;
+  onDelete: (task: Task) => void;
+  /** The whole description: lists carry only its beginning. */
+  onRead: (task: Task) => Promise<Task | null>;
+  onSave: (task: Task, draft: TaskDraft) => Promise<boolean>;
+}
+
+export interface TaskCardProps extends TaskCardActions {
+  task: Task;
+  href: string;
+  selected: boolean;
+  busy: boolean;
+  project: Project;
+  options: Options;
+}
+
+export function TaskCard(props: TaskCardProps) {
+  const { task, href, selected, busy } = props;
+  const editing = useSignal<Task | null>(null);
+  if (editing.value && EDITABLE_STATUSES.includes(task.status)) {
+    return <CardEditor {...props} task={editing.value} onClose={() => (editing.value = null)} />;
+  }
+  const edit = async () => {
+    editing.value = await props.onRead(task);
+  };
+  const run = runLabel(task.status);
+  return (
+    <div class={selected ? "card selected" : "card"} data-task={task.id}>
+      <a
+        class="card-link"
+        href={href}
+        onClick={(event) => {
+          if (event.metaKey || event.ctrlKey || event.shiftKey || event.button !== 0) return;
+          event.preventDefault();
+          props.onOpen(task);
+        }}
+      >
+        {task.title}
+      </a>
+      <div class="card-meta">
+        <StatusBadge status={task.status} />
+        <Priority task={task} />
+        {cost(task.costUsd) ? <span>{cost(task.costUsd)}</span> : null}
+        <Time at={task.updatedAt} />
+      </div>
+      {isLive(task) && task.executionStep ? <p class="card-note">{STEP[task.executionStep]}</p> : null}
+      {task.status === "failed" && task.errorMessage ? <p class="card-note failed">{task.errorMessage}</p> : null}
+      {task.warning ? <p class="card-note warned">{task.warning}</p> : null}
+      <div class="card-actions">
+        {run
+          ? (
+            <button type="button" class="button small" disabled={busy} onClick={() => props.onRun(task)}>
+              {run}
+            </button>
+          )
+          : null}
+        {isLive(task)
+          ? (
+            <button type="button" class="button small" disabled={busy} onClick={() => props.onCancel(task)}>
+              Cancel
+            </button>
+          )
+          : null}
+        {task.status === "draft" || task.status === "ready"
+          ? <button type="button" class="button small quiet" disabled={busy} onClick={() => void edit()}>Edit</button>
+          : null}
+        {isLive(task) ? null : (
+          <ConfirmButton
+            class="button small quiet"
+            question="Delete for good?"
+            disabled={busy}
+            onConfirm={() => props.onDelete(task)}
+          >
+            Delete
+          </ConfirmButton>
+        )}
+      </div>
+    </div>
+  );
+}
+
+function CardEditor({ task, project, options, onSave, onClose }: TaskCardProps & { onClose: () => void }) {
+  const draft = useSignal(draftOf(task));
+  const problem = useSignal<DraftProblem | null>(null);
+  const busy = useSignal(false);
+  const field = useRef<HTMLTextAreaElement>(null);
+  useEffect(() => field.current?.focus(), []);
+  const save = async () => {
+    problem.value = checkDraft(draft.value);
+    if (problem.value) return;
+    busy.value = true;
+    const saved = await onSave(task, draft.value);
+    busy.value = false;
+    if (saved) onClose();
+  };
+  const wrong = problem.value?.field === "description" ? problem.value.message : null;
+  return (
+    <form
+      class="card editing"
+      aria-label={`Edit ${task.title}`}
+      onSubmit={(event) => {
+        event.preventDefault();
+        void save();
+      }}
+      onKeyDown={(event) => {
+        if (event.key === "Escape") onClose();
+      }}
+    >
+      <textarea
+        class="field"
+        rows={5}
+        aria-label="Description"
+        aria-invalid={wrong ? "true" : undefined}
+        value={draft.value.description}
+        ref={field}
+        onInput={(event) => (draft.value = { ...draft.value, description: event.currentTarget.value })}
+      />
+      {wrong ? <p class="field-error" role="alert">{wrong}</p> : null}
+      <TaskFields
+        idPrefix={`task-${task.id}`}
+        draft={draft}
+        problem={problem.value}
+        project={project}
+        options={options}
+        disabled={busy.value}
+      />
+      <div class="card-actions">
+        <button type="submit" class="button small primary" disabled={busy.value}>Save</button>
+        <button type="button" class="button small quiet" onClick={onClose}>Close</button>
+      </div>
+    </form>
+  );
+}
