@@ -62,6 +62,8 @@ export class Reporter implements AsyncDisposable {
   #rowsAtOnce: number;
   /** Rows up to this id are sent one by one: one of them is bad, and the edge did not say which. */
   #singlyUntil = 0;
+  /** The next request is part of sorting out a refused batch, and does not keep to the pace. */
+  #sorting = false;
 
   constructor(options: ReporterOptions) {
     this.workspaceId = options.workspaceId;
@@ -155,7 +157,7 @@ export class Reporter implements AsyncDisposable {
       const size = await this.#options.outbox.size(this.workspaceId);
       const full = size.rows >= this.#rowsAtOnce || size.bytes >= this.#config.msgBatchMaxBytes;
       const left = startAt - performance.now();
-      if (left <= 0 || full) return;
+      if (left <= 0 || full || this.#sorting) return;
       await wait(left, news);
     }
   }
@@ -205,6 +207,7 @@ export class Reporter implements AsyncDisposable {
   /** Acts on the answer. True when the line may go on at once. */
   async #settle(batch: StoredRow[], answer: Answer): Promise<boolean> {
     const action = decideBatch(answer, batch.length);
+    this.#sorting = action.kind !== "accepted" || batch.at(-1)!.id < this.#singlyUntil;
     switch (action.kind) {
       case "accepted":
         await this.#options.outbox.deleteSent(batch.map((row) => row.id));
