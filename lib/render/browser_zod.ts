@@ -6,6 +6,7 @@
 import type { Plugin } from "esbuild";
 
 const NAMED = /import \{ z \} from "zod";/;
+const FROM_ZOD = /^import (?!type).*from "zod"/m;
 const UNUSED = /[\\/]zod[\\/]v4[\\/]core[\\/](to-json-schema|json-schema-processors)\.js$/;
 
 export function browserZod(): Plugin {
@@ -16,11 +17,13 @@ export function browserZod(): Plugin {
       build.onStart(() => {
         dropped = 0;
       });
-      build.onLoad({ filter: /[\\/]lib[\\/](wire[\\/]\w+|render[\\/]client)\.ts$/ }, async ({ path }) => {
+      build.onLoad({ filter: /[\\/](lib|islands)[\\/].*\.tsx?$/ }, async ({ path }) => {
+        if (path.includes("node_modules")) return undefined;
         const source = await Deno.readTextFile(path);
-        if (!source.includes('from "zod"')) return undefined;
-        if (!NAMED.test(source)) return { errors: [{ text: 'expected `import { z } from "zod";` in a schema file' }] };
-        return { contents: source.replace(NAMED, 'import * as z from "zod";'), loader: "ts" };
+        if (!FROM_ZOD.test(source)) return undefined;
+        if (!NAMED.test(source)) return { errors: [{ text: `expected \`import { z } from "zod";\` in ${path}` }] };
+        const loader = path.endsWith("x") ? "tsx" : "ts";
+        return { contents: source.replace(NAMED, 'import * as z from "zod";'), loader };
       });
       build.onLoad({ filter: UNUSED }, async ({ path }) => {
         dropped++;

@@ -2,7 +2,7 @@
  * A whole HTML document around a page: head with styles and preloads of exactly the chunks that its islands need,
  * body, the islands' props, and the entry script. Fits a policy that allows own files and one nonce, nothing inline.
  */
-import { h, type VNode } from "preact";
+import { type ComponentChild, h } from "preact";
 import { renderToString } from "preact-render-to-string";
 import { Collector, type IslandList, type IslandUse, registerIslands } from "./island.ts";
 import type { Manifest } from "./manifest.ts";
@@ -15,7 +15,7 @@ export interface PageOptions {
 }
 
 /** `vnode` as a document. The same input gives the same output; nothing is kept between calls. */
-export function renderPage(vnode: VNode, { nonce, title, manifest, islands }: PageOptions): string {
+export function renderPage(vnode: ComponentChild, { nonce, title, manifest, islands }: PageOptions): string {
   registerIslands(islands);
   const uses: IslandUse[] = [];
   const body = renderToString(h(Collector.Provider, { value: uses }, vnode));
