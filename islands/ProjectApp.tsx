@@ -1,0 +1,227 @@
+/**
+ * The project page: sessions at the side, the selected one or the board in the middle, the task form at the foot.
+ * Everything in it shares one store; both views stay in place and only one is shown.
+ */
+import { computed, effect, type ReadonlySignal, useSignal } from "@preact/signals";
+import { useEffect, useMemo } from "preact/hooks";
+import { ClockContext, useTicking } from "../lib/ui/clock.ts";
+import { Icon } from "../lib/ui/Icon.tsx";
+import { Toasts } from "../lib/ui/Notice.tsx";
+import type { View } from "../lib/ui/route.ts";
+import { SessionList } from "../lib/ui/SessionList.tsx";
+import { NEW_DRAFT, type TaskDraft } from "../lib/ui/task_draft.ts";
+import { type SubmitKind, TaskForm } from "../lib/ui/TaskForm.tsx";
+import type { Options } from "../lib/wire/account.ts";
+import type { Project } from "../lib/wire/project.ts";
+import { ProjectActions } from "./_actions.ts";
+import { BoardView } from "./_BoardView.tsx";
+import { ChatView } from "./_ChatView.tsx";
+import { keepTaskDraft, PromptDrafts } from "./_drafts.ts";
+import type { Connection } from "./_live.ts";
+import { Navigation, PageContext, type ProjectPageContext, useProjectPage } from "./_page.ts";
+import { type ProjectData, ProjectStore } from "./_project.ts";
+import { listenForKeys } from "./_shortcuts.ts";
+
+export interface ProjectAppProps extends ProjectData {
+  project: Project;
+  options: Options;
+  view: View;
+  /** The server's time, so that the first render is the same at both ends. */
+  now: number;
+}
+
+export default function ProjectApp(props: ProjectAppProps) {
+  const clock = useTicking(props.now);
+  const taskDraft = useSignal<TaskDraft>(NEW_DRAFT);
+  const page = useMemo<ProjectPageContext>(() => {
+    const store = new ProjectStore(props);
+    return {
+      project: props.project,
+      options: props.options,
+      store,
+      actions: new ProjectActions(store),
+      navigation: new Navigation(store, props.view),
+      prompts: new PromptDrafts(),
+      taskDraft,
+    };
+  }, []);
+  useEffect(() => run(page), []);
+
+  return (
+    <ClockContext.Provider value={clock}>
+      <PageContext.Provider value={page}>
+        <div class="project">
+          <Sidebar />
+          <div class="project-main">
+            <ProjectBar />
+            <Views />
+            <NewTask />
+          </div>
+          <Toasts toasts={page.actions.toasts} onClose={(id) => page.actions.closeToast(id)} />
+        </div>
+      </PageContext.Provider>
+    </ClockContext.Provider>
+  );
+}
+
+/** All that the page does besides showing; the answer ends it. */
+function run({ project, store, actions, navigation, taskDraft }: ProjectPageContext): () => void {
+  store.start();
+  const step = (by: number) => {
+    const sessions = store.sessions.peek();
+    const at = sessions.findIndex((session) => session.id === store.state.peek().selectedId);
+    const next = sessions[Math.max(0, Math.min(sessions.length - 1, at + by))];
+    if (next) navigation.showSession(next.id);
+  };
+  const title = computed(() => {
+    const topic = navigation.view.value === "board" ? "Board" : store.selected.value?.topic;
+    return `${topic ? `${topic} · ` : ""}${project.name} · Hearth`;
+  });
+  const stops = [
+    () => store[Symbol.dispose](),
+    navigation.listen(),
+    keepTaskDraft(project.id, taskDraft),
+    effect(() => void (document.title = title.value)),
+    listenForKeys({
+      c: () => navigation.showView("chat"),
+      b: () => navigation.showView("board"),
+      n: () => document.getElementById("task-text")?.focus(),
+      j: () => step(1),
+      k: () => step(-1),
+      Escape: () => void (navigation.drawerOpen.value = false),
+      "Ctrl+Shift+X": () => {
+        const session = store.selected.peek();
+        if (session?.turn === "running") void actions.interrupt(session.id);
+      },
+    }),
+  ];
+  return () => stops.forEach((stop) => stop());
+}
+
+function Sidebar() {
+  const { store, navigation } = useProjectPage();
+  const open = navigation.drawerOpen.value;
+  const { cursor, busy } = store.moreSessions.value;
+  return (
+    <>
+      <aside class={open ? "sidebar open" : "sidebar"} id="sessions" aria-label="Sessions">
+        <div class="sidebar-head">
+          <h2>Sessions</h2>
+          <button
+            type="button"
+            class="icon-button narrow-only"
+            aria-label="Close the list of sessions"
+            onClick={() => (navigation.drawerOpen.value = false)}
+          >
+            <Icon name="close" />
+          </button>
+        </div>
+        <nav class="sidebar-list" aria-label="Sessions">
+          <SessionList
+            sessions={store.sessions.value}
+            selectedId={store.state.value.selectedId}
+            hrefOf={(sessionId) => navigation.pathOf({ view: "chat", sessionId })}
+            onSelect={(sessionId) => navigation.showSession(sessionId)}
+            more={cursor ? { busy, onMore: () => void store.loadMoreSessions() } : null}
+          />
+        </nav>
+      </aside>
+      {open ? <div class="backdrop" onClick={() => (navigation.drawerOpen.value = false)} /> : null}
+    </>
+  );
+}
+
+function ProjectBar() {
+  const { project, store, navigation } = useProjectPage();
+  return (
+    <div class="project-bar">
+      <button
+        type="button"
+        class="icon-button narrow-only"
+        aria-label="Sessions"
+        aria-controls="sessions"
+        aria-expanded={navigation.drawerOpen.value ? "true" : "false"}
+        onClick={() => (navigation.drawerOpen.value = true)}
+      >
+        <Icon name="menu" />
+      </button>
+      <h1 class="project-name" title={project.repositoryUrl}>{project.name}</h1>
+      <ConnectionMark status={store.connection} />
+      <nav class="segments" aria-label="View">
+        <ViewLink view="chat" label="Chat" />
+        <ViewLink view="board" label="Board" />
+      </nav>
+      <a class="icon-button" href={`/projects/${project.id}/settings`} aria-label="Project settings" title="Settings">
+        <Icon name="settings" />
+      </a>
+    </div>
+  );
+}
+
+function ViewLink({ view, label }: { view: View; label: string }) {
+  const { store, navigation } = useProjectPage();
+  const sessionId = view === "chat" ? store.state.value.selectedId : null;
+  const current = navigation.view.value === view;
+  return (
+    <a
+      class={current ? "segment current" : "segment"}
+      href={navigation.pathOf({ view, sessionId })}
+      aria-current={current ? "page" : undefined}
+      title={`${label} (${label[0]!.toLowerCase()})`}
+      onClick={(event) => {
+        if (event.metaKey || event.ctrlKey || event.shiftKey || event.button !== 0) return;
+        event.preventDefault();
+        navigation.showView(view);
+      }}
+    >
+      <Icon name={view} />
+      {label}
+    </a>
+  );
+}
+
+const CONNECTION: Record<Connection, string> = {
+  connecting: "Connecting…",
+  connected: "Connected",
+  reconnecting: "Reconnecting…",
+  offline: "Offline",
+};
+
+function ConnectionMark({ status }: { status: ReadonlySignal<Connection> }) {
+  return (
+    <span class={`connection connection-${status.value}`} role="status" title="Live updates">
+      <span class="dot" aria-hidden="true" />
+      <span class="connection-text">{CONNECTION[status.value]}</span>
+    </span>
+  );
+}
+
+function Views() {
+  const { navigation } = useProjectPage();
+  const view = navigation.view.value;
+  return (
+    <main class="views">
+      <div class={view === "chat" ? "view" : "view away"} aria-hidden={view === "chat" ? undefined : "true"}>
+        <ChatView />
+      </div>
+      <div class={view === "board" ? "view" : "view away"} aria-hidden={view === "board" ? undefined : "true"}>
+        <BoardView />
+      </div>
+    </main>
+  );
+}
+
+function NewTask() {
+  const { project, options, actions, navigation, store, taskDraft } = useProjectPage();
+  const submit = async (kind: SubmitKind, draft: TaskDraft) => {
+    const failure = await actions.submit(kind, draft);
+    const { selectedId } = store.state.peek();
+    if (!failure && kind === "run" && selectedId) navigation.showSession(selectedId);
+    return failure;
+  };
+  return (
+    <div class="dock">
+      <TaskForm project={project} options={options} draft={taskDraft} onSubmit={submit} />
+    </div>
+  );
+}

@@ -1,0 +1,92 @@
+/** The selected session: what it is about, its messages, and the field for follow-ups while it is live. */
+import { Composer } from "../lib/ui/Composer.tsx";
+import { Empty } from "../lib/ui/Notice.tsx";
+import { SessionHeader } from "../lib/ui/SessionHeader.tsx";
+import { Transcript } from "../lib/ui/Transcript.tsx";
+import { composerOf, waitingPrompts } from "../lib/ui/views.ts";
+import type { Session } from "../lib/wire/session.ts";
+import { useProjectPage } from "./_page.ts";
+
+export function ChatView() {
+  const { store } = useProjectPage();
+  const session = store.selected.value;
+  const selectedId = store.state.value.selectedId;
+  if (!session && selectedId && !store.loadErrors.value[selectedId]) return <Messages sessionId={selectedId} />;
+  if (!session) {
+    return (
+      <div class="transcript-frame centred">
+        {store.sessions.value.length === 0
+          ? (
+            <Empty title="Nothing has run here yet">
+              Describe a task below and press Run Now. The coding agent works on its own branch; you can watch, answer,
+              or close the page.
+            </Empty>
+          )
+          : (
+            <Empty title="This session cannot be shown">
+              {store.loadErrors.value[selectedId ?? ""] ?? "Pick another one from the list."}
+            </Empty>
+          )}
+      </div>
+    );
+  }
+  return (
+    <>
+      <Head session={session} />
+      <Messages sessionId={session.id} session={session} />
+      <FollowUp session={session} />
+    </>
+  );
+}
+
+function Head({ session }: { session: Session }) {
+  const { store, actions } = useProjectPage();
+  const task = session.taskId ? store.state.value.tasks[session.taskId] ?? null : null;
+  const taskId = session.taskId ?? "";
+  return (
+    <SessionHeader
+      session={session}
+      task={task}
+      busy={actions.busy.value.has(taskId)}
+      onRun={() => void actions.run(taskId)}
+      onCancel={() => void actions.cancel(taskId)}
+    />
+  );
+}
+
+function Messages({ sessionId, session }: { sessionId: string; session?: Session }) {
+  const { store, actions } = useProjectPage();
+  return (
+    <Transcript
+      sessionId={sessionId}
+      transcript={store.transcript.value}
+      loadError={store.loadErrors.value[sessionId] ?? null}
+      loadingOlder={store.loadingOlder.value}
+      emptyHint={session?.status === "pending"
+        ? "This task has not run yet. Start it with Run."
+        : "Messages appear here as the coding agent works."}
+      onReload={() => void store.loadMessages(sessionId)}
+      onOlder={() => void store.loadOlder()}
+      onWhole={(seq) => actions.loadWhole(sessionId, seq)}
+    />
+  );
+}
+
+function FollowUp({ session }: { session: Session }) {
+  const { store, actions, prompts } = useProjectPage();
+  const state = composerOf(session);
+  if (!state.show) return null;
+  const shown = new Set(store.transcript.value.messages.slice(-200).map((message) => message.messageId));
+  return (
+    <Composer
+      key={session.id}
+      state={state}
+      text={prompts.textOf(session.id)}
+      waiting={waitingPrompts(store.state.value.prompts[session.id], shown)}
+      running={session.turn === "running"}
+      onSend={(text) => actions.prompt(session.id, text)}
+      onInterrupt={() => void actions.interrupt(session.id)}
+      onRemove={(prompt) => void actions.removePrompt(prompt)}
+    />
+  );
+}

@@ -1,0 +1,187 @@
+/**
+ * What the buttons of the project page do: one call each, its answer put into the state at once, its failure told in
+ * a toast. The live socket brings the same change again, which changes nothing.
+ */
+import { type Signal, signal } from "@preact/signals";
+import { newId } from "../lib/ids.ts";
+import type { Toast } from "../lib/ui/Notice.tsx";
+import { bodyOf, type TaskDraft } from "../lib/ui/task_draft.ts";
+import type { SubmitFailure, SubmitKind } from "../lib/ui/TaskForm.tsx";
+import { message } from "../lib/wire/message.ts";
+import type { Prompt } from "../lib/wire/session.ts";
+import { submittedTask, type Task, task } from "../lib/wire/task.ts";
+import { ApiError, call, sentenceOf } from "./_api.ts";
+import type { ProjectStore } from "./_project.ts";
+
+const TOAST_MS = 8_000;
+const TOASTS_MAX = 4;
+
+export class ProjectActions {
+  readonly toasts: Signal<Toast[]> = signal([]);
+  /** Tasks for which a call is under way. */
+  readonly busy: Signal<ReadonlySet<string>> = signal(new Set());
+  readonly #store: ProjectStore;
+  readonly #base: string;
+  /** The key of a task that is being sent stays the same until it was taken or was changed. */
+  #sending: { key: string; body: string } = { key: "", body: "" };
+  #prompt: { messageId: string; text: string } = { messageId: "", text: "" };
+  #toastId = 0;
+
+  constructor(store: ProjectStore) {
+    this.#store = store;
+    this.#base = `/api/projects/${store.projectId}`;
+  }
+
+  /** Creates a task, and for Run Now shows its session at once. Answers why it was not taken, or null. */
+  async submit(kind: SubmitKind, draft: TaskDraft): Promise<SubmitFailure | null> {
+    const body = bodyOf(draft);
+    const path = kind === "run" ? `${this.#base}/tasks/submit` : `${this.#base}/tasks`;
+    const sending = { method: "POST", body, idempotencyKey: this.#keyFor(`${path} ${JSON.stringify(body)}`) } as const;
+    try {
+      if (kind === "run") {
+        const { taskId, sessionId } = await call(path, { ...sending, answer: submittedTask });
+        this.#store.select(sessionId);
+        void this.#readTask(taskId);
+      } else {
+        this.#store.dispatch({ type: "task", task: await call(path, { ...sending, answer: task }) });
+        this.toast("info", "Saved to the backlog. You find it on the board.");
+      }
+      this.#sending = { key: "", body: "" };
+      return null;
+    } catch (error) {
+      this.toast("error", sentenceOf(error));
+      return failureOf(error);
+    }
+  }
+
+  run(taskId: string): Promise<void> {
+    return this.#onTask(taskId, async () => {
+      await call(`${this.#base}/tasks/${taskId}/run`, { method: "POST", body: {} });
+      await this.#readTask(taskId);
+    });
+  }
+
+  cancel(taskId: string): Promise<void> {
+    return this.#onTask(taskId, async () => {
+      await call(`${this.#base}/tasks/${taskId}/cancel`, { method: "POST", body: {} });
+      await this.#readTask(taskId);
+    });
+  }
+
+  remove(item: Task): Promise<void> {
+    return this.#onTask(item.id, async () => {
+      await call(`${this.#base}/tasks/${item.id}`, { method: "DELETE" });
+      this.#store.dispatch({ type: "task.deleted", taskId: item.id, sessionId: item.sessionId });
+    });
+  }
+
+  /** The task with its whole description; null when it could not be read. */
+  async read(item: Task): Promise<Task | null> {
+    try {
+      return await call(`${this.#base}/tasks/${item.id}`, { answer: task });
+    } catch (error) {
+      this.toast("error", sentenceOf(error));
+      return null;
+    }
+  }
+
+  async save(item: Task, draft: TaskDraft): Promise<boolean> {
+    try {
+      const saved = await call(`${this.#base}/tasks/${item.id}`, {
+        method: "PATCH",
+        body: bodyOf(draft),
+        answer: task,
+      });
+      this.#store.dispatch({ type: "task", task: saved });
+      return true;
+    } catch (error) {
+      this.toast("error", sentenceOf(error));
+      return false;
+    }
+  }
+
+  /** Sends a follow-up. Sent again after a failure it has the same id, so it is stored once. */
+  async prompt(sessionId: string, text: string): Promise<boolean> {
+    if (this.#prompt.text !== text || !this.#prompt.messageId) this.#prompt = { messageId: newId(), text };
+    const { messageId } = this.#prompt;
+    try {
+      await call(`${this.#base}/sessions/${sessionId}/prompts`, { method: "POST", body: this.#prompt });
+      const createdAt = new Date().toISOString();
+      const waiting: Prompt = { messageId, sessionId, text, state: "queued", createdAt };
+      // The socket may have been faster, and knows more.
+      if (!this.#store.state.peek().prompts[sessionId]?.[messageId]) {
+        this.#store.dispatch({ type: "prompts", sessionId, prompts: [waiting] });
+      }
+      this.#prompt = { messageId: "", text: "" };
+      return true;
+    } catch (error) {
+      this.toast("error", sentenceOf(error));
+      return false;
+    }
+  }
+
+  removePrompt({ sessionId, messageId }: Prompt): Promise<void> {
+    return this.#try(async () => {
+      await call(`${this.#base}/sessions/${sessionId}/prompts/${messageId}`, { method: "DELETE" });
+      const known = this.#store.state.peek().prompts[sessionId]?.[messageId];
+      if (known) {
+        this.#store.dispatch({ type: "prompts", sessionId, prompts: [{ ...known, state: "cancelled" }] });
+      }
+    });
+  }
+
+  interrupt(sessionId: string): Promise<void> {
+    return this.#try(() => call(`${this.#base}/sessions/${sessionId}/interrupt`, { method: "POST", body: {} }));
+  }
+
+  /** Puts the whole text of a message, of which the page has the beginning, in its place. */
+  loadWhole(sessionId: string, seq: number): Promise<void> {
+    return this.#try(async () => {
+      const whole = await call(`${this.#base}/sessions/${sessionId}/messages/${seq}`, { answer: message });
+      this.#store.dispatch({ type: "message", sessionId, message: whole });
+    });
+  }
+
+  toast(kind: Toast["kind"], text: string): void {
+    const id = ++this.#toastId;
+    this.toasts.value = [...this.toasts.peek(), { id, kind, message: text }].slice(-TOASTS_MAX);
+    setTimeout(() => this.closeToast(id), TOAST_MS);
+  }
+
+  closeToast(id: number): void {
+    this.toasts.value = this.toasts.peek().filter((toast) => toast.id !== id);
+  }
+
+  async #readTask(taskId: string): Promise<void> {
+    const read = await call(`${this.#base}/tasks/${taskId}`, { answer: task }).catch(() => null);
+    if (read) this.#store.dispatch({ type: "task", task: read });
+  }
+
+  #keyFor(body: string): string {
+    if (this.#sending.body !== body) this.#sending = { key: newId(), body };
+    return this.#sending.key;
+  }
+
+  async #onTask(taskId: string, act: () => Promise<void>): Promise<void> {
+    this.busy.value = new Set([...this.busy.peek(), taskId]);
+    await this.#try(act);
+    this.busy.value = new Set([...this.busy.peek()].filter((id) => id !== taskId));
+  }
+
+  async #try(act: () => Promise<unknown>): Promise<void> {
+    try {
+      await act();
+    } catch (error) {
+      this.toast("error", sentenceOf(error));
+    }
+  }
+}
+
+function failureOf(error: unknown): SubmitFailure {
+  const message = sentenceOf(error);
+  if (!(error instanceof ApiError) || error.code !== "credentials_missing") return { message };
+  const href = error.details.settingsUrl;
+  return typeof href === "string" && href.startsWith("/") ? { message, link: { href, label: "Open settings" } } : {
+    message,
+  };
+}
