@@ -1,0 +1,7 @@
+/** The islands of the page, by name: each is the default export of the file of that name in the islands folder. */
+import NodeList from "../islands/NodeList.tsx";
+import ProjectApp from "../islands/ProjectApp.tsx";
+import ProjectForm from "../islands/ProjectForm.tsx";
+import SettingsForm from "../islands/SettingsForm.tsx";
+
+export const islands = { NodeList, ProjectApp, ProjectForm, SettingsForm };

@@ -1,0 +1,22 @@
+/** The machines of a person. */
+import NodeList from "../../islands/NodeList.tsx";
+import type { User } from "../../lib/wire/account.ts";
+import type { Node } from "../../lib/wire/node.ts";
+import { Layout } from "../_layout.tsx";
+
+export interface NodesPageProps {
+  me: User;
+  nodes: Node[];
+  now?: number;
+}
+
+export function NodesPage({ me, nodes, now = Date.now() }: NodesPageProps) {
+  return (
+    <Layout me={me} current="nodes">
+      <main class="page">
+        <h1>Nodes</h1>
+        <NodeList nodes={nodes} now={now} />
+      </main>
+    </Layout>
+  );
+}
