@@ -2,6 +2,7 @@
  * The agent's configuration in node mode: every variable with its default, read and checked once at the start; all
  * problems are told in one message. Nothing else in the agent reads the environment.
  */
+import { resolve } from "node:path";
 import { z } from "zod";
 import { amount, ConfigError, type Environment, flag, readEnv } from "../lib/env.ts";
 import { LOG_LEVELS } from "../lib/log.ts";
@@ -21,7 +22,7 @@ const edgeUrl = z.url({ protocol: /^https?$/, message: "must be the http(s) addr
   .refine((url) => url.username === "" && url.password === "", { message: "must not hold a user or a password" })
   .transform((url) => url.href.replace(/\/+$/, ""));
 
-const dataDir = z.string().default("./data/agent");
+const dataDir = z.string().default("./data/agent").transform((path) => resolve(path));
 const optionalText = z.string().optional().transform((text) => text ?? null);
 
 const variables = z.object({
@@ -69,7 +70,7 @@ export function readAgentConfig(environment: Environment) {
     controlPlaneUrl: read.CONTROL_PLANE_URL,
     bootstrapToken: read.BOOTSTRAP_TOKEN,
     dataDir: read.AGENT_DATA_DIR,
-    /** The run that caused the machine: for the log only. A workspace's ids come with its start command. */
+    /** The run that caused the machine: for the log and the doctor only. A workspace's ids come with its start command. */
     projectId: read.PROJECT_ID,
     chatSessionId: read.CHAT_SESSION_ID,
     msgBatchMaxWaitMs: read.MSG_BATCH_MAX_WAIT_MS,

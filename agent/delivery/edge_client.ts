@@ -10,6 +10,7 @@ import { nodeTokens } from "../../lib/wire/node.ts";
 import { type Runtime, runtime } from "../../lib/wire/workspace.ts";
 import type { AgentConfig } from "../config.ts";
 import { readIdentity } from "../store/identity.ts";
+import { parseJson } from "./json.ts";
 
 const ANSWER_MAX_BYTES = 2 * 1024 * 1024;
 const RETRY_AFTER_MAX_MS = 600_000;
@@ -195,12 +196,4 @@ async function readText(response: Response): Promise<string> {
     if (text.length > ANSWER_MAX_BYTES) throw new Error("the answer is too long");
   }
   return text;
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    return null;
-  }
 }

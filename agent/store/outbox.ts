@@ -274,7 +274,16 @@ export class Outbox {
       this.#total.rows += change.rows;
       this.#total.bytes += change.bytes;
     }
-    if (size.rows > 0) return;
+  }
+
+  /** Looks whether a workspace that seems to be empty is: `hearth-agent outbox retry` adds rows from outside. */
+  async #checkEmpty(workspaceId: string): Promise<void> {
+    if ((this.#sizes.get(workspaceId)?.rows ?? 0) > 0) return;
+    const found = await this.#db.client.execute({
+      sql: "SELECT 1 FROM message_outbox WHERE workspace_id = ? LIMIT 1",
+      args: [workspaceId],
+    });
+    if (found.rows.length > 0) return await this.#load();
     this.#sizes.delete(workspaceId);
     this.#empty.wake(workspaceId);
   }
@@ -292,6 +301,7 @@ export class Outbox {
     for (const row of results.at(-1)!.rows) {
       this.#count(String(row.workspace_id), { rows: -1, bytes: -Number(row.bytes) }, Number(row.lost) > 0);
     }
+    for (const id of new Set(results.at(-1)!.rows.map((row) => String(row.workspace_id)))) await this.#checkEmpty(id);
   }
 
   /** Moves the oldest rows away until the limits hold again; the newest row stays in any case. */
