@@ -1,13 +1,14 @@
 /**
  * Makes zod small enough for the browser, as a plugin of the bundler. The schemas import `{ z }`, which keeps all of
- * zod in a bundle (80 kB compressed); as a namespace import only what is used stays. The conversion to JSON Schema is
- * never called in a browser and is left out. The build fails when either no longer applies.
+ * zod in a bundle (80 kB compressed); as a namespace import only what is used stays. The conversion to JSON Schema
+ * and the English sentences for issues are never used in a browser and are left out. The build fails when either no longer applies.
  */
 import type { Plugin } from "esbuild";
 
 const NAMED = /import \{ z \} from "zod";/;
 const FROM_ZOD = /^import (?!type).*from "zod"/m;
-const UNUSED = /[\\/]zod[\\/]v4[\\/]core[\\/](to-json-schema|json-schema-processors)\.js$/;
+const UNUSED = /[\\/]zod[\\/]v4[\\/](core[\\/](to-json-schema|json-schema-processors)|locales[\\/]en)\.js$/;
+const UNUSED_FILES = 3;
 
 export function browserZod(): Plugin {
   return {
@@ -31,14 +32,17 @@ export function browserZod(): Plugin {
       });
       build.onEnd((result) => {
         const usesZod = Object.keys(result.metafile?.inputs ?? {}).some((input) => input.includes("/zod/v4/core/"));
-        if (!usesZod || dropped === 2) return undefined;
-        return { errors: [{ text: `expected 2 parts of zod to leave out, found ${dropped}` }] };
+        if (!usesZod || dropped === UNUSED_FILES) return undefined;
+        return { errors: [{ text: `expected ${UNUSED_FILES} parts of zod to leave out, found ${dropped}` }] };
       });
     },
   };
 }
 
+/** The same exports, empty. A locale's default export makes the function that would write the sentence. */
 function stubOf(source: string): string {
   const names = [...source.matchAll(/^export (?:const|function|class) (\w+)/gm)].map((match) => match[1]);
-  return names.map((name) => `export function ${name}() { return () => ({}); }`).join("\n");
+  const stubs = names.map((name) => `export function ${name}() { return () => ({}); }`);
+  if (/^export default/m.test(source)) stubs.push('export default () => ({ localeError: () => "does not fit" });');
+  return stubs.join("\n");
 }

@@ -62,6 +62,11 @@ export async function listMembers(
   return entries.map((entry) => ({ userId: entry.key[2] as string, member: entry.value }));
 }
 
+/** Whether the owner has a project of that name, in whatever case. */
+export async function isNameTaken(tx: Change, ownerId: string, name: string): Promise<boolean> {
+  return (await tx.get(projectByNameKey(ownerId, name))).versionstamp !== null;
+}
+
 /** Applies a patch; a new name takes its key in the same commit. */
 export function patchProject(tx: Change, entry: Deno.KvEntry<ProjectRecord>, patch: PatchProject): ProjectRecord {
   const record = { ...entry.value, ...patch, updatedAt: tx.now };
@@ -72,6 +77,21 @@ export function patchProject(tx: Change, entry: Deno.KvEntry<ProjectRecord>, pat
   if (from[2] !== to[2]) tx.check({ key: to, versionstamp: null }).delete(from).set(to, record.id);
   tx.put(entry, record);
   return record;
+}
+
+export async function readProjectEntry(tx: Change, projectId: string): Promise<Deno.KvEntry<ProjectRecord> | null> {
+  const entry = await tx.get<ProjectRecord>(projectKey(projectId));
+  return entry.value === null ? null : entry as Deno.KvEntry<ProjectRecord>;
+}
+
+/** Removes the record, its name and its members, and gives its place in the owner's tally back. */
+export async function deleteProject(tx: Change, entry: Deno.KvEntry<ProjectRecord>): Promise<void> {
+  const { id, ownerId, name } = entry.value;
+  tx.check(entry).delete(entry.key).delete(projectByNameKey(ownerId, name));
+  for await (const member of tx.kv.list({ prefix: ["member", id] }, { limit: 100 })) {
+    removeMember(tx, id, member.key[2] as string);
+  }
+  addToTally(tx, await readTally(tx, ownerId), -1);
 }
 
 export async function listProjects(store: Store, userId: string, options: PageOptions): Promise<Page<ProjectRecord>> {

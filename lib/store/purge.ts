@@ -3,24 +3,37 @@ import type { Store } from "./store.ts";
 
 const DELETES_PER_COMMIT = 500;
 
-/** `id` is `task/<taskId>/<sessionId>`. */
+/** `id` is `task/<taskId>/<sessionId>` or `project/<projectId>`. */
 export async function purge(store: Store, id: string): Promise<void> {
-  const [kind, taskId, sessionId] = id.split("/");
-  if (kind !== "task" || !taskId || !sessionId) return;
+  const [kind, first, second] = id.split("/");
+  if (kind === "task") await purgeTask(store, first!, second!);
+  if (kind === "project") await purgeProject(store, first!);
+}
+
+async function purgeTask(store: Store, taskId: string, sessionId: string): Promise<void> {
   await store.kv.delete(["taskText", taskId]);
-  const families = [
-    ["taskEvent", taskId],
-    ["dependent", taskId],
-    ["msg", sessionId],
-    ["msgPart", sessionId],
-    ["msgId", sessionId],
-    ["prompt", sessionId],
-    ["promptById", sessionId],
-  ];
-  for (const prefix of families) await deleteAll(store, prefix);
+  for (const prefix of [["taskEvent", taskId], ["dependent", taskId]]) await deleteAll(store, prefix);
+  await purgeSession(store, sessionId);
+}
+
+async function purgeSession(store: Store, sessionId: string): Promise<void> {
+  for (const family of ["msg", "msgPart", "msgId", "prompt", "promptById"]) await deleteAll(store, [family, sessionId]);
+}
+
+async function purgeProject(store: Store, projectId: string): Promise<void> {
+  for await (const entry of store.kv.list<{ sessionId: string }>({ prefix: ["task", projectId] })) {
+    await purgeTask(store, entry.key[2] as string, entry.value.sessionId);
+  }
+  for await (const entry of store.kv.list({ prefix: ["session", projectId] })) {
+    await purgeSession(store, entry.key[2] as string);
+  }
+  const families = ["task", "taskByStatus", "taskByPriority", "taskByUpdate", "taskLive", "taskEdges"];
+  const others = ["session", "sessionByActivity", "workspaceByProject", "tally"];
+  for (const family of [...families, ...others]) await deleteAll(store, [family, projectId]);
 }
 
 async function deleteAll(store: Store, prefix: Deno.KvKey): Promise<void> {
+  await store.kv.delete(prefix);
   while (true) {
     const entries = await Array.fromAsync(store.kv.list({ prefix }, { limit: DELETES_PER_COMMIT }));
     if (entries.length === 0) return;

@@ -162,6 +162,11 @@ function listIndex(projectId: string, query: TaskListQuery): { prefix: Deno.KvKe
   return { prefix: ["taskByPriority", projectId], idAt: 3 };
 }
 
+export async function hasLiveTasks(store: Store, projectId: string): Promise<boolean> {
+  for await (const _ of store.kv.list({ prefix: ["taskLive", projectId] }, { limit: 1 })) return true;
+  return false;
+}
+
 /** Every task with a run under way, over all projects: what the sweep looks at. */
 export async function* listLiveTasks(store: Store): AsyncGenerator<{ projectId: string; taskId: string }> {
   for await (const entry of store.kv.list({ prefix: ["taskLive"] })) {

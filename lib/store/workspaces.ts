@@ -59,6 +59,14 @@ export function isWorking(workspace: WorkspaceRecord): boolean {
   return workspace.keptUntil === null && ["creating", "ready", "running"].includes(workspace.status);
 }
 
+/** Whether a checkout of the project is still on some node. */
+export async function hasLiveWorkspaces(store: Store, projectId: string): Promise<boolean> {
+  for await (const entry of store.kv.list({ prefix: ["workspaceByProject", projectId] }, { reverse: true })) {
+    if ((await store.kv.get(workspaceLiveKey(entry.key[2] as string))).versionstamp) return true;
+  }
+  return false;
+}
+
 export async function* listLiveWorkspaces(store: Store): AsyncGenerator<string> {
   for await (const entry of store.kv.list({ prefix: ["workspaceLive"] })) yield entry.key[1] as string;
 }

@@ -73,6 +73,8 @@ function Outcome({ task }: { task: Task }) {
   const spent = cost(task.costUsd);
   return (
     <>
+      {spent ? <span title="Cost of this run">{spent}</span> : null}
+      {task.run > 1 ? <span>{`Run ${task.run}`}</span> : null}
       {task.outputBranch
         ? (
           <span class="branch">
@@ -86,8 +88,6 @@ function Outcome({ task }: { task: Task }) {
       {task.outputPrUrl
         ? <a class="link" href={task.outputPrUrl} target="_blank" rel="noopener noreferrer">Pull request</a>
         : null}
-      {spent ? <span title="Cost of this run">{spent}</span> : null}
-      {task.run > 1 ? <span>{`Run ${task.run}`}</span> : null}
     </>
   );
 }

@@ -41,7 +41,7 @@ export function TaskFields({ idPrefix, draft, problem, project, options, disable
           onChange={(event) => change({ agentHint: event.currentTarget.value })}
         >
           <option value="" selected={draft.value.agentHint === ""}>
-            {`Project's (${agentLabel(options, project.codingAgent)})`}
+            {`Default (${agentLabel(options, project.codingAgent)})`}
           </option>
           {options.codingAgents.map((agent) => (
             <option key={agent.id} value={agent.id} selected={draft.value.agentHint === agent.id}>{agent.label}</option>
@@ -59,7 +59,7 @@ export function TaskFields({ idPrefix, draft, problem, project, options, disable
           }}
         >
           <option value="" selected={draft.value.vmSize === ""}>
-            {`Project's (${VM_SIZE[project.defaultVmSize ?? "small"]})`}
+            {`Default (${VM_SIZE[project.defaultVmSize ?? "small"]})`}
           </option>
           {options.vmSizes.map((size) => (
             <option key={size} value={size} selected={draft.value.vmSize === size}>{VM_SIZE[size]}</option>

@@ -75,7 +75,7 @@ export function TaskForm({ project, options, draft, onSubmit }: TaskFormProps) {
           class="field grow"
           rows={1}
           aria-label="New task"
-          placeholder="Describe a task for the coding agent…"
+          placeholder="New task…"
           value={draft.value.description}
           readOnly={busy.value}
           aria-invalid={wrong ? "true" : undefined}

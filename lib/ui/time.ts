@@ -21,8 +21,9 @@ export function exactTime(at: string, local: boolean): string {
   return new Date(at).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" });
 }
 
-/** "0.4 s", "12 s", "3 min 20 s", "1 h 5 min". */
+/** "<0.1 s", "0.4 s", "12 s", "3 min 20 s", "1 h 5 min". */
 export function duration(ms: number): string {
+  if (ms < 100) return "<0.1 s";
   if (ms < 10_000) return `${(ms / 1000).toFixed(1)} s`;
   const seconds = Math.round(ms / 1000);
   if (seconds < 60) return `${seconds} s`;

@@ -1,0 +1,82 @@
+/** Makes an edge from its configuration: store, keys, live hub, provider. Scheduler and server are main's. */
+import { join, resolve } from "node:path";
+import { readKeyring } from "../auth/tokens.ts";
+import type { EdgeConfig } from "../config.ts";
+import type { Edge } from "../edge.ts";
+import { ConfigError } from "../env.ts";
+import { newSecret } from "../ids.ts";
+import { Live } from "../live/live.ts";
+import type { Logger } from "../log.ts";
+import { LocalProvider } from "../providers/local.ts";
+import { listUsers } from "../store/accounts.ts";
+import { openStore } from "../store/store.ts";
+
+export interface ComposeOptions {
+  config: EdgeConfig;
+  log: Logger;
+  /** Environment of local agents: where programs and the home are, and settings meant for agents. */
+  agentEnvironment: Record<string, string>;
+  /** The agent's command line up to its sub-command. */
+  agentCommand: string[];
+  clock?: () => number;
+}
+
+export type ComposedEdge = Edge & AsyncDisposable & { provider: LocalProvider };
+
+/** Throws ConfigError when the configuration does not fit the data. */
+export async function composeEdge(options: ComposeOptions): Promise<ComposedEdge> {
+  const { config, log } = options;
+  const clock = options.clock ?? Date.now;
+  if (!config.onDeploy) await Deno.mkdir(config.HEARTH_DATA_DIR, { recursive: true, mode: 0o700 });
+  const secret = config.JWT_SECRET ?? await readSecretFile(config.HEARTH_DATA_DIR);
+  const store = await openStore(storePath(config));
+  const live = new Live({ store, log, clock });
+  const provider = new LocalProvider({
+    directory: resolve(join(config.HEARTH_DATA_DIR, "nodes")),
+    agentCommand: options.agentCommand,
+    environment: options.agentEnvironment,
+    log,
+  });
+  return {
+    config,
+    log,
+    clock,
+    store,
+    live,
+    provider,
+    keyring: readKeyring(secret),
+    async [Symbol.asyncDispose]() {
+      await provider[Symbol.asyncDispose]();
+      await live[Symbol.asyncDispose]();
+      store.close();
+    },
+  };
+}
+
+/** With the local provider agents run as one person's own user: a second account needs a clear word. */
+export async function checkLocalProvider(edge: Edge): Promise<void> {
+  if (edge.config.NODE_PROVIDER !== "local" || edge.config.LOCAL_PROVIDER_SHARED) return;
+  const users = (await listUsers(edge.store)).filter((user) => !user.disabled);
+  if (users.length <= 1) return;
+  throw new ConfigError(
+    `There are ${users.length} user accounts, and with the local provider everybody's coding agents run as the same ` +
+      "user of this machine. Set LOCAL_PROVIDER_SHARED=1 if all of them may read each other's files.",
+  );
+}
+
+/** A file, or the URL of a KV server; on the hosted platform its own database. */
+function storePath(config: EdgeConfig): string | undefined {
+  return config.HEARTH_KV ?? (config.onDeploy ? undefined : join(config.HEARTH_DATA_DIR, "hearth.kv"));
+}
+
+/** The signing secret of a one-machine edge: made once, readable by its owner alone. */
+async function readSecretFile(directory: string): Promise<string> {
+  const path = join(directory, "jwt-secret");
+  try {
+    return (await Deno.readTextFile(path)).trim();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    await Deno.writeTextFile(path, newSecret(48), { mode: 0o600, createNew: true });
+    return (await Deno.readTextFile(path)).trim();
+  }
+}

@@ -1,0 +1,64 @@
+/** Nodes: what a person sees and does, and what their agents call. */
+import { requireNode } from "../../lib/auth/access.ts";
+import { checkFailures, countFailure } from "../../lib/auth/limits.ts";
+import type { Edge } from "../../lib/edge.ts";
+import { AppError } from "../../lib/errors.ts";
+import { registerNode, renewTokens } from "../../lib/nodes/enrol.ts";
+import { listNodes, type NodeRecord, readBeat, toNode } from "../../lib/store/nodes.ts";
+import { beat } from "../../lib/tasks/beat.ts";
+import { destroyNode, drainNode } from "../../lib/tasks/retire_node.ts";
+import { endpoints } from "../../lib/wire/endpoints.ts";
+import type { Node } from "../../lib/wire/node.ts";
+import type { App } from "../_context.ts";
+import { serve } from "../_endpoint.ts";
+
+/** Destroyed nodes are shown for this long after their end. */
+const SHOWN_MS = 3_600_000;
+
+export function mountNodes(app: App): void {
+  serve(app, endpoints.registerNode, async ({ edge, c, body }) => {
+    return await countFailures(edge, c.get("address"), () => registerNode(edge, body));
+  });
+  serve(app, endpoints.renewTokens, async ({ edge, c, params, body }) => {
+    return await countFailures(edge, c.get("address"), () => renewTokens(edge, params.nodeId!, body));
+  });
+  serve(app, endpoints.heartbeat, async ({ edge, node, nodeClaims, body }) => {
+    return await beat(edge, node, { claims: nodeClaims, body });
+  });
+  serve(app, endpoints.listNodes, async ({ edge, user }) => {
+    return { items: await readNodes(edge, user.id), nextCursor: null };
+  });
+  serve(app, endpoints.readNode, async ({ edge, user, params }) => {
+    return await view(edge, await requireNode(edge, user, params.nodeId!));
+  });
+  serve(app, endpoints.drainNode, async ({ edge, user, params }) => {
+    const node = await requireNode(edge, user, params.nodeId!);
+    return await view(edge, await drainNode(edge, node.id));
+  });
+  serve(app, endpoints.deleteNode, async ({ edge, user, params, query }) => {
+    const node = await requireNode(edge, user, params.nodeId!);
+    return await view(edge, await destroyNode(edge, node, { force: query.force === "true" }));
+  });
+}
+
+/** The owner's nodes as pages show them: those that exist, and those that ended within the last hour. */
+export async function readNodes(edge: Edge, userId: string): Promise<Node[]> {
+  const nodes = await listNodes(edge.store, userId);
+  const shown = nodes.filter((node) => node.status !== "destroyed" || edge.clock() - node.updatedAt < SHOWN_MS);
+  return await Promise.all(shown.map((node) => view(edge, node)));
+}
+
+/** Wrong tokens are guesses: after a few the address has to wait. */
+async function countFailures<T>(edge: Edge, address: string, work: () => Promise<T>): Promise<T> {
+  await checkFailures(edge, "register", address);
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof AppError && error.code === "unauthorized") await countFailure(edge, "register", address);
+    throw error;
+  }
+}
+
+async function view(edge: Edge, node: NodeRecord): Promise<Node> {
+  return toNode(node, await readBeat(edge.store, node.id));
+}
