@@ -40,10 +40,16 @@ export class Inbox {
     return Number(found.rows[0]?.value ?? 0);
   }
 
-  /** Stored and not applied, in order. */
+  /** Stored and not applied, in order. One that another version of the agent stored and this one cannot read does nothing. */
   async pending(): Promise<CommandFrame[]> {
-    const found = await this.#db.client.execute("SELECT frame FROM commands WHERE applied = 0 ORDER BY seq");
-    return found.rows.map((row) => commandFrame.parse(JSON.parse(String(row.frame))));
+    const found = await this.#db.client.execute(
+      "SELECT seq, command_id, frame FROM commands WHERE applied = 0 ORDER BY seq",
+    );
+    return found.rows.map((row) => {
+      const parsed = commandFrame.safeParse(JSON.parse(String(row.frame)));
+      if (parsed.success) return parsed.data;
+      return { type: "command", commandId: String(row.command_id), seq: Number(row.seq), kind: "noop" };
+    });
   }
 
   async applied(seq: number): Promise<void> {

@@ -34,6 +34,8 @@ export class FakeEdge implements AsyncDisposable {
   wanted: string[] = [];
   heartbeatMs = 30_000;
   fenced = false;
+  /** The next batch is stored, and its answer lost. */
+  loseAnswer = false;
   /** Answers instead of the edge when it gives something. */
   script: Script = () => undefined;
   /** The first nonce that registered. */
@@ -150,6 +152,10 @@ export class FakeEdge implements AsyncDisposable {
     stored.push(...fresh);
     this.#tell();
     const duplicates = messages.length - fresh.length;
+    if (this.loseAnswer) {
+      this.loseAnswer = false;
+      return new Response("<html>bad gateway</html>", { status: 502 });
+    }
     return Response.json({ persisted: fresh.length, duplicates, lastSeq: stored.length });
   }
 

@@ -48,3 +48,15 @@ Deno.test("applied commands are forgotten in time, the last seq is not", () =>
     assertEquals(found.rows.map((row) => Number(row.seq)), [2_000]);
     assertEquals(await inbox.store(makeStart(1)), false);
   }));
+
+Deno.test("a stored command that this version cannot read does nothing, and holds up no other", () =>
+  withDatabase(async (db) => {
+    const inbox = new Inbox(db);
+    await inbox.store(makeStart(1));
+    await inbox.store(makeStart(2));
+    await db.client.execute('UPDATE commands SET frame = \'{"kind":"tea.make"}\' WHERE seq = 1');
+    assertEquals((await inbox.pending()).map((frame) => [frame.seq, frame.kind]), [[1, "noop"], [
+      2,
+      "workspace.start",
+    ]]);
+  }));

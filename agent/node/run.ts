@@ -1,0 +1,161 @@
+/**
+ * Node mode: puts the parts together, and takes them apart in the order that loses nothing. Ends on a signal, when a
+ * drained node has nothing left, or when the edge was out of reach for the node's whole lifetime.
+ */
+import type { Logger } from "../../lib/log.ts";
+import { availableProfiles } from "../coding/profiles.ts";
+import { AGENT_VERSION, type AgentConfig } from "../config.ts";
+import { EdgeClient } from "../delivery/edge_client.ts";
+import { ReportSender } from "../delivery/report_sender.ts";
+import { Reporters } from "../delivery/reporters.ts";
+import { type Database, openDatabase } from "../store/database.ts";
+import type { Identity } from "../store/identity.ts";
+import { Inbox } from "../store/inbox.ts";
+import { OpenMessages } from "../store/open_messages.ts";
+import { Outbox } from "../store/outbox.ts";
+import { Reports } from "../store/reports.ts";
+import { WorkspaceRows } from "../store/workspaces.ts";
+import { Commands } from "./commands.ts";
+import { enrol } from "./enrol.ts";
+import { Heartbeat } from "./heartbeat.ts";
+import { ControlLink } from "./link.ts";
+import { Workspaces } from "./workspaces.ts";
+
+/** How long the end may take to deliver what waits; the rest stays on the disk. */
+const FLUSH_MS = 5_000;
+
+export type EndReason = "signal" | "drained" | "edge_lost";
+
+/** Runs until `stop` aborts or the node has to end, and says why it ended. */
+export async function runNode(config: AgentConfig, log: Logger, stop: AbortSignal): Promise<EndReason> {
+  await using db = await openDatabase(config.dataDir, {
+    onDiskFull: () => log.critical("disk_full", { dataDir: config.dataDir }),
+  });
+  log.info("agent_started", {
+    version: AGENT_VERSION,
+    instanceId: db.instanceId,
+    projectId: config.projectId,
+    chatSessionId: config.chatSessionId,
+  });
+  const edge = new EdgeClient({ config, log });
+  const codingAgents = await availableProfiles(config);
+  const identity = await enrol({ config, edge, codingAgents, log, signal: stop }).catch((error: unknown) => {
+    if (stop.aborted) return null;
+    throw error;
+  });
+  if (identity === null) return "signal";
+  return await runEnrolled({ config: withEdgeLimits(config, identity), log, stop, db, edge, identity });
+}
+
+interface NodeParts {
+  config: AgentConfig;
+  log: Logger;
+  stop: AbortSignal;
+  db: Database;
+  edge: EdgeClient;
+  identity: Identity;
+}
+
+async function runEnrolled({ config, log, stop, db, edge, identity }: NodeParts): Promise<EndReason> {
+  const end = Promise.withResolvers<EndReason>();
+  stop.addEventListener("abort", () => end.resolve("signal"), { once: true });
+  if (stop.aborted) return "signal";
+
+  const outbox = new Outbox(db, {
+    maxRows: config.msgOutboxMaxSize,
+    maxBytes: config.msgOutboxMaxBytes,
+    maxContentBytes: config.msgMaxMessageContentBytes,
+    log,
+  });
+  const [openMessages, reports, rows, inbox] = [
+    new OpenMessages(db),
+    new Reports(db),
+    new WorkspaceRows(db),
+    new Inbox(db),
+  ];
+  const workspaces = new Workspaces({
+    config,
+    db,
+    outbox,
+    openMessages,
+    reports,
+    rows,
+    edge,
+    live: (frame) => void link.sendLive(frame),
+    log,
+  });
+  let draining = false;
+  const commands = new Commands({
+    inbox,
+    target: {
+      start: (workspaceId, run) => workspaces.start(workspaceId, run),
+      stop: (workspaceId, options) => workspaces.stop(workspaceId, options),
+      sendPrompt: (workspaceId, prompt) => workspaces.sendPrompt(workspaceId, prompt),
+      cancelPrompt: (workspaceId, messageId) => workspaces.cancelPrompt(workspaceId, messageId),
+      drain: () => {
+        draining = true;
+        workspaces.drain();
+        heartbeat.poke();
+      },
+    },
+    log,
+  });
+  const link = new ControlLink({
+    config,
+    edge,
+    inbox,
+    instanceId: db.instanceId,
+    onCommand: () => void commands.apply().catch((error: unknown) => log.error("commands_not_read", { error })),
+    onRefresh: (workspaceId) => workspaces.refreshLive(workspaceId),
+    log,
+  });
+  const heartbeat = new Heartbeat({
+    config,
+    intervalMs: identity.heartbeatMs,
+    edge,
+    outbox,
+    inbox,
+    workspaces,
+    onBehind: () => link.reconnect(),
+    onAnswer: async ({ fenced, idle }) => {
+      if (fenced) workspaces.drain();
+      if (draining && idle && (await reports.workspacesWithReports()).length === 0) end.resolve("drained");
+    },
+    onFuse: () => end.resolve("edge_lost"),
+    log,
+  });
+  const reporters = new Reporters({ outbox, edge, config, log });
+  const sender = new ReportSender({
+    reports,
+    edge,
+    config,
+    onAnswer: (report, answer) => workspaces.onReportAnswer(report, answer),
+    log,
+  });
+
+  await workspaces.resume();
+  await Promise.all([commands.apply(), reporters.look(), sender.start()]);
+  link.start();
+  heartbeat.start();
+
+  const reason = await end.promise;
+  log.info("agent_ending", { reason });
+  const flushUntil = performance.now() + FLUSH_MS;
+  // No new work first, then the work itself, then the messages that it still had to say.
+  await Promise.all([link[Symbol.asyncDispose](), heartbeat[Symbol.asyncDispose]()]);
+  await commands[Symbol.asyncDispose]();
+  if (reason === "edge_lost") workspaces.retain([]);
+  await Promise.all([workspaces[Symbol.asyncDispose](), sender[Symbol.asyncDispose]()]);
+  await reporters.shutdown(Math.max(0, flushUntil - performance.now()));
+  return reason;
+}
+
+/** Of our own limits and the edge's the smaller one wins. */
+function withEdgeLimits(config: AgentConfig, identity: Identity): AgentConfig {
+  if (identity.limits === null) return config;
+  return {
+    ...config,
+    msgBatchMaxSize: Math.min(config.msgBatchMaxSize, identity.limits.maxMessagesPerBatch),
+    msgBatchMaxBytes: Math.min(config.msgBatchMaxBytes, identity.limits.maxBatchBytes),
+  };
+}

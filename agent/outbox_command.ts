@@ -1,0 +1,106 @@
+/**
+ * `hearth-agent outbox`: what waits on this node and what the edge refused, readable while the agent runs. `retry` puts
+ * dead letters back into the queue; a running agent finds them within half a minute.
+ */
+import type { Client, Row } from "@libsql/client";
+import { toText } from "../lib/bytes.ts";
+import { openBeside } from "./store/database.ts";
+import { jsonBytes, toWire } from "./store/fit.ts";
+import { fromColumns, MESSAGE_NAMES } from "./store/message_columns.ts";
+
+const LIST_MAX = 100;
+const PREVIEW_CHARACTERS = 60;
+
+const USAGE = `Usage:
+  hearth-agent outbox list              what waits, and the dead letters
+  hearth-agent outbox show MESSAGE_ID   one message, whole
+  hearth-agent outbox retry MESSAGE_ID  send a dead letter again
+  hearth-agent outbox retry all         send all dead letters again
+`;
+
+export interface CommandResult {
+  exitCode: number;
+  output: string;
+}
+
+/** Runs `list`, `show ID` or `retry ID|all` on the database of `dataDir`. */
+export async function runOutboxCommand(dataDir: string, args: string[]): Promise<CommandResult> {
+  const [verb, id] = args;
+  const isKnown = verb === "list" || ((verb === "show" || verb === "retry") && id !== undefined);
+  if (!isKnown) return { exitCode: 2, output: USAGE };
+  const client = await openBeside(dataDir);
+  try {
+    if (verb === "list") return { exitCode: 0, output: await list(client) };
+    return verb === "show" ? await show(client, id!) : await retry(client, id!);
+  } finally {
+    client.close();
+  }
+}
+
+async function list(client: Client): Promise<string> {
+  const waiting = await client.execute({
+    sql: `SELECT message_id, workspace_id, role, content, created_at, attempts FROM message_outbox ORDER BY id LIMIT ?`,
+    args: [LIST_MAX],
+  });
+  const dead = await client.execute({
+    sql: `SELECT message_id, workspace_id, role, content, created_at, status, reason FROM dead_letters
+      ORDER BY id LIMIT ?`,
+    args: [LIST_MAX],
+  });
+  const total = await client.execute(
+    "SELECT (SELECT count(*) FROM message_outbox) AS waiting, (SELECT count(*) FROM dead_letters) AS dead",
+  );
+  return [
+    `${total.rows[0]?.waiting} waiting`,
+    ...waiting.rows.map((row) => `  ${describe(row)}  ${row.attempts} failed tries`),
+    `${total.rows[0]?.dead} dead letters`,
+    ...dead.rows.map((row) => `  ${describe(row)}  ${row.reason}${row.status === null ? "" : ` (${row.status})`}`),
+    "",
+  ].join("\n");
+}
+
+async function show(client: Client, messageId: string): Promise<CommandResult> {
+  const found = await client.execute({
+    sql: `SELECT ${MESSAGE_NAMES} FROM message_outbox WHERE message_id = ?1
+      UNION ALL SELECT ${MESSAGE_NAMES} FROM dead_letters WHERE message_id = ?1`,
+    args: [messageId.toLowerCase()],
+  });
+  if (!found.rows[0]) return missing(messageId);
+  const message = fromColumns(found.rows[0]);
+  const shown = { workspaceId: message.workspaceId, projectId: message.projectId, ...toWire(message) };
+  return { exitCode: 0, output: `${JSON.stringify(shown, null, 2)}\n` };
+}
+
+/** Dead letters go to the end of the queue: what came after them may be delivered already. */
+async function retry(client: Client, which: string): Promise<CommandResult> {
+  const found = await client.execute({
+    sql: `SELECT id, ${MESSAGE_NAMES} FROM dead_letters WHERE ?1 = 'all' OR message_id = ?1 ORDER BY id`,
+    args: [which.toLowerCase()],
+  });
+  if (found.rows.length === 0 && which !== "all") return missing(which);
+  for (const row of found.rows) await putBack(client, row);
+  return { exitCode: 0, output: `${found.rows.length} dead letter(s) will be sent again.\n` };
+}
+
+async function putBack(client: Client, row: Row): Promise<void> {
+  const id = Number(row.id);
+  await client.batch([
+    {
+      sql: `INSERT OR IGNORE INTO message_outbox (${MESSAGE_NAMES}, bytes)
+        SELECT ${MESSAGE_NAMES}, ? FROM dead_letters WHERE id = ?`,
+      args: [jsonBytes(toWire(fromColumns(row))), id],
+    },
+    { sql: "DELETE FROM dead_letters WHERE id = ?", args: [id] },
+  ], "write");
+}
+
+function missing(messageId: string): CommandResult {
+  return { exitCode: 1, output: `There is no message ${messageId} in the outbox or among the dead letters.\n` };
+}
+
+function describe(row: Row): string {
+  const content = row.content instanceof ArrayBuffer ? toText(new Uint8Array(row.content)) : "";
+  // Control characters of a coding agent's text must not reach the terminal.
+  const preview = JSON.stringify(content.slice(0, PREVIEW_CHARACTERS));
+  return `${row.message_id}  ${row.created_at}  workspace ${row.workspace_id}  ${row.role}  ${preview}`;
+}
