@@ -16,7 +16,7 @@ import { messageOf } from "../../lib/errors.ts";
 import type { Logger } from "../../lib/log.ts";
 import type { Tokens } from "../../lib/wire/common.ts";
 import type { TurnReport } from "../../lib/wire/workspace.ts";
-import { endProcesses } from "../process/end.ts";
+import { endProcesses } from "../../lib/end_processes.ts";
 import { type Child, spawnChild } from "../process/spawn.ts";
 import { explainEnd, explainError } from "./failure.ts";
 import { LastLines } from "./last_lines.ts";
@@ -111,6 +111,11 @@ export class AcpSession implements AsyncDisposable {
 
   get sessionId(): string | null {
     return this.#sessionId;
+  }
+
+  /** What the conversation has cost so far, as the coding agent says. */
+  get costUsd(): number | null {
+    return this.#costUsd;
   }
 
   /** Whether a later process could go on with this conversation. */

@@ -2,9 +2,12 @@
  * A command in a real shell, in a process group of its own: when the turn is cancelled, all of the group ends. The
  * output is the newest part, standard output and error together as they come.
  */
+import { killGroup } from "../process/spawn.ts";
+
 const OUTPUT_MAX_CHARS = 64 * 1024;
 /** How often growing output is shown. */
 const SHOW_EVERY_MS = 100;
+/** After the command ended, for output that is on its way. */
 const PIPES_WAIT_MS = 200;
 
 export interface ShellOptions {
@@ -66,18 +69,10 @@ function showWhile(collected: Collected, options: ShellOptions): () => void {
   return () => clearInterval(timer);
 }
 
-/** A command may leave a daemon behind that keeps the pipes open; its output is not waited for. */
+/** A command may leave a daemon behind that keeps the pipes open: that is not waited for. */
 async function settleWithin(work: Promise<unknown>, ms: number): Promise<void> {
   const { promise: late, resolve } = Promise.withResolvers<void>();
   const timer = setTimeout(resolve, ms);
   await Promise.race([work, late]);
   clearTimeout(timer);
-}
-
-function killGroup(pid: number): void {
-  try {
-    Deno.kill(-pid, "SIGKILL");
-  } catch {
-    // The command ended at the same moment.
-  }
 }

@@ -3,9 +3,10 @@
  * with the input (4 KB) and a unified diff of the files it changed. What is cut is counted.
  */
 import { createTwoFilesPatch, FILE_HEADERS_ONLY } from "diff";
-import { byteLength, cutBytes, cutText } from "../../lib/bytes.ts";
+import { byteLength, cutText } from "../../lib/bytes.ts";
 import { TOOL_INPUT_MAX_BYTES, TOOL_METADATA_MAX_BYTES } from "../../lib/wire/limits.ts";
 import type { ToolMetadata } from "../../lib/wire/message.ts";
+import { cutToJsonBytes, jsonBytes } from "../store/fit.ts";
 import type { ToolCallFields } from "./updates.ts";
 
 /** Comparing two large, unlike files can take minutes; the turn must not wait for it. */
@@ -120,7 +121,7 @@ function cutInput(input: unknown): unknown {
       typeof value === "string" && value.length > INPUT_TEXT_MAX ? cutText(value, INPUT_TEXT_MAX) + "…" : value,
   );
   if (byteLength(shorter) <= TOOL_INPUT_MAX_BYTES) return JSON.parse(shorter);
-  return cutToJson(json, TOOL_INPUT_MAX_BYTES);
+  return cutToJsonBytes(json, TOOL_INPUT_MAX_BYTES);
 }
 
 function makeDiff(call: ToolCall, cwd: string): string {
@@ -146,22 +147,7 @@ function makeDiff(call: ToolCall, cwd: string): string {
 /** Puts as much of the diff into the metadata as fits. Answers how many bytes were left out. */
 function addDiff(metadata: ToolMetadata, diff: string): number {
   if (diff === "") return 0;
-  const room = TOOL_METADATA_MAX_BYTES - byteLength(JSON.stringify(metadata)) - DIFF_ROOM;
-  metadata.diff = cutToJson(diff, Math.max(0, room));
+  const room = TOOL_METADATA_MAX_BYTES - jsonBytes(metadata) - DIFF_ROOM;
+  metadata.diff = cutToJsonBytes(diff, Math.max(0, room));
   return byteLength(diff) - byteLength(metadata.diff);
-}
-
-/** The longest beginning of `text` whose JSON takes at most `maxBytes`: escapes can make a text six times as long. */
-function cutToJson(text: string, maxBytes: number): string {
-  let cut = cutBytes(text, maxBytes);
-  for (let over = excess(cut, maxBytes); over > 0; over = excess(cut, maxBytes)) {
-    cut = cutBytes(cut, Math.max(0, Math.min(byteLength(cut) - 1, Math.floor(byteLength(cut) * (1 - over)))));
-  }
-  return cut;
-}
-
-/** The share by which the JSON of `text` is too long; 0 when it fits or nothing is left. */
-function excess(text: string, maxBytes: number): number {
-  const size = byteLength(JSON.stringify(text));
-  return text === "" || size <= maxBytes ? 0 : (size - maxBytes) / size;
 }

@@ -5,7 +5,7 @@
 import { wait } from "../../lib/backoff.ts";
 import { scrub } from "../../lib/log.ts";
 import { LastLines } from "../coding/last_lines.ts";
-import { spawnChild } from "../process/spawn.ts";
+import { killGroup, spawnChild } from "../process/spawn.ts";
 
 const OUTPUT_MAX_CHARS = 16 * 1024 * 1024;
 /** A connection that ssh keeps open for later calls holds standard error: it is not waited for. */
@@ -123,12 +123,4 @@ async function settle(ended: Promise<void>): Promise<void> {
   const enough = new AbortController();
   await Promise.race([ended, wait(LAST_LINES_WAIT_MS, enough.signal)]);
   enough.abort();
-}
-
-function killGroup(pid: number): void {
-  try {
-    Deno.kill(-pid, "SIGKILL");
-  } catch {
-    // It ended at the same moment.
-  }
 }

@@ -2,8 +2,7 @@
  * Child processes: a given environment and nothing else, an own session and process group (so that a signal to the
  * group reaches all of it and never us), and a mark in the environment by which stragglers are found again.
  */
-import { MARK } from "../../lib/processes.ts";
-import { type Identity, readProcess } from "./proc.ts";
+import { type Identity, MARK, readProcess } from "../../lib/processes.ts";
 
 export interface SpawnOptions {
   args: string[];
@@ -17,7 +16,7 @@ export interface SpawnOptions {
 
 export interface Child {
   process: Deno.ChildProcess;
-  /** Pid and start time of the leader of the child's group: what `end.ts` needs to end exactly this one. */
+  /** Pid and start time of the leader of the child's group: what `endProcesses` needs to end exactly this one. */
   leader: Identity;
 }
 
@@ -37,4 +36,13 @@ export async function spawnChild(command: string, options: SpawnOptions): Promis
   // A child that is gone already is a zombie until it is waited for, so its start time can still be read.
   const seen = await readProcess(process.pid);
   return { process, leader: { pid: process.pid, startTicks: seen?.startTicks ?? 0 } };
+}
+
+/** Kills the process group that this child of ours leads, if it is still there. */
+export function killGroup(pid: number): void {
+  try {
+    Deno.kill(-pid, "SIGKILL");
+  } catch {
+    // It ended at the same moment.
+  }
 }

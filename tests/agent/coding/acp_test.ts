@@ -2,8 +2,9 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/
 import { AcpSession } from "../../../agent/coding/acp.ts";
 import { Prewarm } from "../../../agent/coding/prewarm.ts";
 import { availableProfiles, findProfile } from "../../../agent/coding/profiles.ts";
-import { listProcesses, selectMarked } from "../../../agent/process/proc.ts";
-import { demoProfile, launchOf, NOTHING, openDemo, QUIET, record, temporaryFolder, textOf } from "./harness.ts";
+import { listProcesses, selectMarked } from "../../../lib/processes.ts";
+import { demoProfile, launchOf, NOTHING, openDemo, QUIET, record, textOf } from "./harness.ts";
+import { temporaryFolder } from "../node/repository.ts";
 
 async function countMarked(mark: string): Promise<number> {
   return (await selectMarked(await listProcesses(), mark)).length;

@@ -2,7 +2,8 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { AcpSession } from "../../../agent/coding/acp.ts";
 import { readInstructions } from "../../../agent/coding/demo_language.ts";
 import type { SessionUpdate } from "../../../agent/coding/updates.ts";
-import { launchOf, NOTHING, openDemo, record, temporaryFolder, textOf } from "./harness.ts";
+import { launchOf, NOTHING, openDemo, record, textOf } from "./harness.ts";
+import { temporaryFolder } from "../node/repository.ts";
 
 const tools = (updates: SessionUpdate[]) =>
   updates.flatMap((update) => update.sessionUpdate.startsWith("tool_call") && "toolCallId" in update ? [update] : []);

@@ -63,12 +63,6 @@ export function textOf(updates: SessionUpdate[], kind = "agent_message_chunk"): 
   return updates.map((update) => update.sessionUpdate === kind && "content" in update ? update.content : "").join("");
 }
 
-/** A new folder, removed afterwards. */
-export async function temporaryFolder(): Promise<AsyncDisposable & { path: string }> {
-  const path = await Deno.makeTempDir({ prefix: "hearth-test-" });
-  return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
-}
-
 /** A started session of the demo agent in `cwd`. */
 export async function openDemo(cwd: string, recorded: Recorded, change: Partial<AcpLaunch> = {}): Promise<AcpSession> {
   const session = await AcpSession.start(launchOf(cwd, change));

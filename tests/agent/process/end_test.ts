@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
-import { endProcesses } from "../../../agent/process/end.ts";
+import { endProcesses } from "../../../lib/end_processes.ts";
 import { allowedEnvironment } from "../../../agent/process/environment.ts";
-import { isAlive, listProcesses, readProcess, selectMarked } from "../../../agent/process/proc.ts";
+import { isAlive, listProcesses, readProcess, selectMarked } from "../../../lib/processes.ts";
 import { type Child, spawnChild } from "../../../agent/process/spawn.ts";
 
 const INSTANCE = crypto.randomUUID();

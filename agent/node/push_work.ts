@@ -1,0 +1,29 @@
+/** The end of a run's work: what was left is committed, and what was done is pushed. */
+import { messageOf } from "../../lib/errors.ts";
+import type { TaskCallback } from "../../lib/wire/task.ts";
+import type { WorkspaceRow } from "../store/workspaces.ts";
+import { commitLeftovers } from "./leftovers.ts";
+import { sentence } from "./tell.ts";
+import { checkoutOf, type WorkspaceParts } from "./workspace_parts.ts";
+
+export type Outputs = Pick<TaskCallback, "outputBranch" | "outputCommit" | "warning">;
+
+/** What fails here is a warning: the work is done, and the checkout is kept. Throws only when `signal` aborts. */
+export async function pushWork(parts: WorkspaceParts, row: WorkspaceRow, signal: AbortSignal): Promise<Outputs> {
+  const { config, db, mirrors } = parts;
+  const { facts, branch, workspaceId } = row;
+  if (!facts?.taskId || branch === null) return {};
+  const path = checkoutOf(db, workspaceId);
+  const base = typeof facts.base === "string" ? facts.base : null;
+  try {
+    await commitLeftovers(path, { config, title: facts.title ?? "", taskId: facts.taskId, signal });
+    const pushed = await mirrors.push({ workspaceId, repositoryUrl: facts.repositoryUrl, path, branch, base, signal });
+    if ("warning" in pushed) return { warning: sentence(pushed.warning) };
+    if ("commit" in pushed) return { outputBranch: branch, outputCommit: pushed.commit };
+    // Nothing new: what an earlier run pushed is still what this task has to show.
+    return base !== null && base === facts.outputCommit ? { outputBranch: branch, outputCommit: base } : {};
+  } catch (error) {
+    signal.throwIfAborted();
+    return { warning: sentence(`The work could not be committed and pushed: ${messageOf(error)}`) };
+  }
+}

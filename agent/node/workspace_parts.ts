@@ -1,0 +1,40 @@
+/** What a workspace works with: the agent's parts that all workspaces share, and where its own files lie. */
+import type { Logger } from "../../lib/log.ts";
+import type { Prewarm } from "../coding/prewarm.ts";
+import type { AgentConfig } from "../config.ts";
+import type { EdgeClient } from "../delivery/edge_client.ts";
+import type { Database } from "../store/database.ts";
+import type { OpenMessages } from "../store/open_messages.ts";
+import type { Outbox } from "../store/outbox.ts";
+import type { Reports } from "../store/reports.ts";
+import type { WorkspaceRows } from "../store/workspaces.ts";
+import type { Frame } from "./live_text.ts";
+import type { Mirrors } from "./mirror.ts";
+
+export interface WorkspacesOptions {
+  config: AgentConfig;
+  db: Database;
+  outbox: Outbox;
+  openMessages: OpenMessages;
+  reports: Reports;
+  rows: WorkspaceRows;
+  edge: EdgeClient;
+  live: (frame: Frame) => void;
+  log: Logger;
+}
+
+export interface WorkspaceParts extends WorkspacesOptions {
+  mirrors: Mirrors;
+  prewarm: Prewarm;
+  /** Mirrors that no workspace needs may go. */
+  evictMirrors: () => Promise<void>;
+}
+
+/** The folder of a workspace; its name is the id, never a person's text. */
+export function folderOf(db: Database, workspaceId: string): string {
+  return `${db.dataDir}/workspaces/${workspaceId}`;
+}
+
+export function checkoutOf(db: Database, workspaceId: string): string {
+  return `${folderOf(db, workspaceId)}/checkout`;
+}

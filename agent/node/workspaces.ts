@@ -1,0 +1,138 @@
+/**
+ * All workspaces of the node. A command is durable when its call resolves; the work goes on in the background, and a
+ * repeated command changes nothing.
+ */
+import { Prewarm } from "../coding/prewarm.ts";
+import { messageOf } from "../../lib/errors.ts";
+import { endProcesses } from "../../lib/end_processes.ts";
+import type { Report } from "../store/reports.ts";
+import { Mirrors } from "./mirror.ts";
+import { Tell } from "./tell.ts";
+import { Workspace } from "./workspace.ts";
+import { folderOf, type WorkspaceParts, type WorkspacesOptions } from "./workspace_parts.ts";
+
+export type { WorkspacesOptions } from "./workspace_parts.ts";
+
+/** A workspace this young may be missing in a list of wanted ones that was made before it. */
+const YOUNG_MS = 60_000;
+
+export class Workspaces implements AsyncDisposable {
+  readonly #parts: WorkspaceParts;
+  readonly #prewarm: Prewarm;
+  readonly #mirrors: Mirrors;
+  readonly #all = new Map<string, Workspace>();
+  #draining = false;
+
+  constructor(options: WorkspacesOptions) {
+    const { config, db, log } = options;
+    this.#prewarm = new Prewarm({ size: config.prewarmPoolSize, cwd: db.dataDir, instanceId: db.instanceId, log });
+    this.#mirrors = new Mirrors({ ...config, dataDir: db.dataDir }, log);
+    this.#parts = {
+      ...options,
+      prewarm: this.#prewarm,
+      mirrors: this.#mirrors,
+      evictMirrors: () => this.#evictMirrors(),
+    };
+  }
+
+  /** After a restart of the agent: ends what its last life left behind, and carries on with every workspace. */
+  async resume(): Promise<void> {
+    await endProcesses(`${this.#parts.db.instanceId}/`);
+    for (const row of await this.#parts.rows.list()) {
+      if (this.#all.has(row.workspaceId)) continue;
+      const workspace = this.#add(row);
+      await workspace.recover();
+    }
+  }
+
+  /** Begins a workspace. Repeated: no effect. */
+  async start(workspaceId: string, run: number | null): Promise<void> {
+    if (this.#all.has(workspaceId)) return;
+    const row = {
+      workspaceId,
+      run,
+      facts: null,
+      phase: "starting",
+      acpSessionId: null,
+      branch: null,
+      promptId: null,
+      promptState: "none" as const,
+      promptText: null,
+      resumes: 0,
+    };
+    const workspace = this.#add(row);
+    await this.#parts.rows.put(row);
+    workspace.kick();
+  }
+
+  /** Ends the processes; without `keep` the files go too, then the edge is told, then the workspace is forgotten. */
+  async stop(workspaceId: string, options: { keep: boolean }): Promise<void> {
+    const workspace = this.#all.get(workspaceId);
+    if (workspace) return await workspace.stop(options);
+    if (options.keep) return;
+    // Forgotten already, or never come to us: what the edge waits for is the confirmation.
+    await Deno.remove(folderOf(this.#parts.db, workspaceId), { recursive: true }).catch(() => {});
+    await new Tell(this.#parts.reports, workspaceId).status({ status: "stopped" });
+  }
+
+  /** Hands a prompt to a workspace; an idle coding agent wakes up. */
+  async sendPrompt(workspaceId: string, prompt: { messageId: string; text: string }): Promise<void> {
+    await this.#all.get(workspaceId)?.sendPrompt(prompt);
+  }
+
+  /** Interrupts the turn of this prompt, no other. */
+  async cancelPrompt(workspaceId: string, messageId: string): Promise<void> {
+    await this.#all.get(workspaceId)?.cancelPrompt(messageId);
+  }
+
+  /** Sends what grows in this workspace whole: somebody starts to follow it. */
+  refreshLive(workspaceId: string): void {
+    this.#all.get(workspaceId)?.refreshLive();
+  }
+
+  /** Ends every workspace that the edge does not want any more. */
+  retain(wanted: string[]): void {
+    const now = Date.now();
+    for (const workspace of this.#all.values()) {
+      if (wanted.includes(workspace.id) || now - workspace.createdAtMs < YOUNG_MS) continue;
+      workspace.stop({ keep: false }).catch((error) =>
+        this.#parts.log.error("workspace.not_stopped", { workspaceId: workspace.id, reason: messageOf(error) })
+      );
+    }
+  }
+
+  /** Takes the edge's answer to a report. It is durable when this resolves, and may come again. */
+  async onReportAnswer(report: Report, answer: { status: number; body: unknown }): Promise<void> {
+    await this.#all.get(report.workspaceId)?.onReportAnswer(report, answer);
+  }
+
+  snapshot(): { id: string; status: string; turn: string }[] {
+    return [...this.#all.values()].map((workspace) => workspace.snapshot);
+  }
+
+  /** From now on nothing is kept warm for later tasks. Workspaces that are here go on to their end. */
+  drain(): void {
+    if (this.#draining) return;
+    this.#draining = true;
+    this.#prewarm[Symbol.asyncDispose]().catch((error) =>
+      this.#parts.log.error("prewarm.not_ended", { reason: messageOf(error) })
+    );
+  }
+
+  /** Ends every process; what was not finished is carried on by the next start. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([...this.#all.values()].map((workspace) => workspace[Symbol.asyncDispose]()));
+    await this.#prewarm[Symbol.asyncDispose]();
+  }
+
+  #add(row: ConstructorParameters<typeof Workspace>[0]): Workspace {
+    const workspace = new Workspace(row, this.#parts, () => this.#all.delete(row.workspaceId));
+    this.#all.set(row.workspaceId, workspace);
+    return workspace;
+  }
+
+  async #evictMirrors(): Promise<void> {
+    const borrowed = [...this.#all.values()].map((workspace) => workspace.repositoryUrl);
+    await this.#mirrors.evict(borrowed.filter((url) => url !== null));
+  }
+}

@@ -1,0 +1,79 @@
+import { assert, assertEquals } from "@std/assert";
+import type { Frame } from "../../../agent/node/live_text.ts";
+import { Recorder } from "../../../agent/node/recorder.ts";
+import { OpenMessages } from "../../../agent/store/open_messages.ts";
+import { newId } from "../../../lib/ids.ts";
+import { makeOutbox, silent, waitingContents, withDatabase } from "../store/fixture.ts";
+import { eventually } from "./node_harness.ts";
+
+const chunk = (content: string, messageId: string) => ({
+  sessionUpdate: "agent_message_chunk" as const,
+  content,
+  messageId,
+});
+
+function withRecorder(
+  work: (parts: {
+    recorder: Recorder;
+    again: () => Recorder;
+    openMessages: OpenMessages;
+    waiting: () => Promise<string[]>;
+    workspaceId: string;
+  }) => Promise<void>,
+) {
+  return withDatabase(async (db) => {
+    const [outbox, openMessages, workspaceId] = [makeOutbox(db), new OpenMessages(db), newId()];
+    const frames: Frame[] = [];
+    const again = () =>
+      new Recorder({
+        workspaceId,
+        projectId: newId(),
+        sessionId: newId(),
+        cwd: "/work",
+        permissionMode: "autonomous",
+        outbox,
+        openMessages,
+        live: (frame) => frames.push(frame),
+        log: silent,
+      });
+    await using recorder = again();
+    await work({ recorder, again, openMessages, waiting: () => waitingContents(outbox, workspaceId), workspaceId });
+  });
+}
+
+Deno.test("a growing message is saved now and then, and its saved part goes when it is finished", () =>
+  withRecorder(async ({ recorder, openMessages, waiting, workspaceId }) => {
+    recorder.startTurn("Do it");
+    recorder.take(chunk("x".repeat(5_000), "m1"));
+    const saved = await eventually(async () => (await openMessages.list(workspaceId))[0] ?? null);
+    assertEquals(saved.content.length, 5_000);
+    recorder.take(chunk(" and", "m1"));
+    await eventually(async () => (await openMessages.list(workspaceId))[0]?.content.endsWith(" and") ?? false);
+    recorder.take(chunk("next", "m2"));
+    await recorder.endTurn({ interrupted: false });
+    assertEquals((await waiting()).map((content) => content.length), [5_004, 4]);
+    assertEquals(await openMessages.list(workspaceId), []);
+  }));
+
+Deno.test("what a crash left open is closed by the next recorder, in order and once", () =>
+  withRecorder(async ({ recorder, again, openMessages, waiting, workspaceId }) => {
+    recorder.take({ sessionUpdate: "tool_call", toolCallId: "t1", title: "Build" });
+    await eventually(async () => (await openMessages.list(workspaceId)).length === 1);
+    recorder.take(chunk("y".repeat(5_000), "m1"));
+    await eventually(async () => (await openMessages.list(workspaceId)).length === 2);
+    await using next = again();
+    assertEquals(await next.closeLeftOpen(), 2);
+    assertEquals(await next.closeLeftOpen(), 0);
+    assertEquals((await waiting()).map((content) => content[0]), ["B", "y"]);
+  }));
+
+Deno.test("thousands of messages at once are all written, in order", () =>
+  withRecorder(async ({ recorder, waiting }) => {
+    recorder.startTurn("Do it");
+    for (let n = 0; n < 3_000; n++) recorder.take(chunk(`message ${n}`, `m${n}`));
+    await recorder.endTurn({ interrupted: false });
+    const written = await waiting();
+    assertEquals(written.length, 3_000);
+    assert(written.every((content, n) => content === `message ${n}`));
+    assertEquals(recorder.lastAnswer, "message 2999");
+  }));
