@@ -30,12 +30,12 @@ export interface BuildOptions {
 
 /** Builds everything once into the output folder. Throws when a source does not compile. */
 export async function buildIslands(options: BuildOptions): Promise<Manifest> {
-  try {
-    const result = await esbuild.build(settingsOf(options));
-    return await emitFiles(result, options);
-  } finally {
-    await esbuild.stop();
-  }
+  return await emitFiles(await esbuild.build(settingsOf(options)), options);
+}
+
+/** Ends the bundler's process, which otherwise waits for the next build until this program ends. */
+export async function stopBuilder(): Promise<void> {
+  await esbuild.stop();
 }
 
 export interface Watching extends AsyncDisposable {
@@ -60,18 +60,14 @@ export async function watchIslands(options: BuildOptions, onBuild: (errors: stri
   };
   const settings = settingsOf({ ...options, dev: true });
   const context = await esbuild.context({ ...settings, plugins: [...settings.plugins, emit] });
-  const stop = async () => {
-    await context.dispose();
-    await esbuild.stop();
-  };
   try {
     await context.watch();
     await first.promise;
   } catch (error) {
-    await stop();
+    await context.dispose();
     throw error;
   }
-  return { manifest: () => current!, [Symbol.asyncDispose]: stop };
+  return { manifest: () => current!, [Symbol.asyncDispose]: () => context.dispose() };
 }
 
 function settingsOf({ root, config, islands, dev = false }: BuildOptions) {

@@ -14,7 +14,10 @@ export interface PageOptions {
   islands: IslandList;
 }
 
-/** `vnode` as a document. The same input gives the same output; nothing is kept between calls. */
+/**
+ * `vnode` as a document. Its components make their islands while they render; an island's vnode made before the first
+ * call is not seen. The same input gives the same output; nothing is kept between calls.
+ */
 export function renderPage(vnode: ComponentChild, { nonce, title, manifest, islands }: PageOptions): string {
   registerIslands(islands);
   const uses: IslandUse[] = [];
