@@ -2,7 +2,6 @@
  * The one way in which islands call the edge: JSON in, JSON out through the schema that the edge answers by. What
  * goes wrong is an `ApiError` with a sentence for a person; nothing else is thrown.
  */
-import ky from "ky";
 import type { z } from "zod";
 import { type ErrorCode, problem } from "../lib/wire/problem.ts";
 
@@ -62,6 +61,8 @@ export function sentenceOf(error: unknown): string {
 async function send<T extends z.ZodType>(path: string, options: CallOptions<T>): Promise<Response> {
   const { method = "GET", body, idempotencyKey, signal } = options;
   try {
+    // Loaded with the first call: reading a page needs none, so a first load goes without it.
+    const { default: ky } = await import("ky");
     return await ky(path, {
       method,
       timeout: TIMEOUT_MS,
