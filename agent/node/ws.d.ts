@@ -29,5 +29,6 @@ export default class WebSocket {
   on<Name extends keyof Events>(event: Name, listener: Events[Name]): this;
   send(data: string): void;
   ping(): void;
+  close(code?: number, reason?: string): void;
   terminate(): void;
 }

@@ -73,6 +73,11 @@ export class LocalProvider implements NodeProvider {
     }));
   }
 
+  /** Every node that has a directory here, of whatever installation. */
+  async references(): Promise<string[]> {
+    return (await this.#listFiles()).map(({ ref }) => ref);
+  }
+
   async destroy(ref: string): Promise<void> {
     const directory = this.#directoryOf(ref);
     const agent = this.#agents.get(ref) ?? this.#newAgent(ref);

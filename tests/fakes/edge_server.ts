@@ -34,6 +34,8 @@ export class FakeEdge implements AsyncDisposable {
   wanted: string[] = [];
   heartbeatMs = 30_000;
   fenced = false;
+  /** How many messages a session takes. */
+  room = Infinity;
   /** The next batch is stored, and its answer lost. */
   loseAnswer = false;
   /** Answers instead of the edge when it gives something. */
@@ -149,6 +151,8 @@ export class FakeEdge implements AsyncDisposable {
     this.stored.set(workspaceId, stored);
     const known = new Set(stored.map((message) => message.messageId));
     const fresh = messages.filter((message) => !known.has(message.messageId));
+    const remaining = this.room - stored.length;
+    if (fresh.length > remaining) return problemOf(409, "session_full", { remaining });
     stored.push(...fresh);
     this.#tell();
     const duplicates = messages.length - fresh.length;
