@@ -69,6 +69,7 @@ export class AcpSession implements AsyncDisposable {
   #watchdog: Watchdog | null = null;
   #onActivity: (() => void) | null = null;
   #stalled: string | null = null;
+  #isCancelling = false;
   #disposing: Promise<void> | null = null;
 
   private constructor(launch: AcpLaunch, child: Child) {
@@ -150,6 +151,7 @@ export class AcpSession implements AsyncDisposable {
     const timer = setTimeout(() => this.isAlive && accept(), ACCEPTED_AFTER_MS);
     this.#onActivity = accept;
     this.#stalled = null;
+    this.#isCancelling = false;
     const watchdog = this.#watchdog = new Watchdog(this.#launch.limits, (afterMs) => this.#endStalled(afterMs));
     try {
       const prompt: ContentBlock[] = [{ type: "text", text }];
@@ -175,6 +177,7 @@ export class AcpSession implements AsyncDisposable {
     const watchdog = this.#watchdog;
     if (sessionId === null || !watchdog || !this.isAlive) return;
     this.#connection.agent.notify(methods.agent.session.cancel, { sessionId }).catch(() => {});
+    this.#isCancelling = true;
     watchdog.limitTo(CANCEL_TIMEOUT_MS);
   }
 
@@ -281,8 +284,11 @@ export class AcpSession implements AsyncDisposable {
 
   #endStalled(afterMs: number): void {
     const minutes = Math.max(1, Math.round(afterMs / 60_000));
-    this.#stalled = `${this.#launch.profile.label} stalled: nothing came from it for ${minutes} min, so it was ended.`;
-    this.#launch.log.warn("acp.stalled", { afterMs });
+    const { label } = this.#launch.profile;
+    this.#stalled = this.#isCancelling
+      ? `${label} did not end its turn when it was told to, so it was ended.`
+      : `${label} stalled: nothing came from it for ${minutes} min, so it was ended.`;
+    this.#launch.log.warn("acp.stalled", { afterMs, cancelling: this.#isCancelling });
     void this[Symbol.asyncDispose]();
   }
 

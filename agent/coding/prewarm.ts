@@ -10,7 +10,7 @@ import { type AcpLaunch, AcpSession } from "./acp.ts";
 
 export interface PrewarmOptions {
   size: number;
-  /** Where warm processes wait; never a workspace, which may be removed. */
+  /** Where warm processes wait: an empty folder, made when it is missing. */
   cwd: string;
   /** First part of the mark of each process. */
   instanceId: string;
@@ -72,6 +72,7 @@ export class Prewarm implements AsyncDisposable {
   async #start({ profile, env, limits }: Recipe): Promise<AcpSession | null> {
     const { cwd, instanceId, log } = this.#options;
     try {
+      await Deno.mkdir(cwd, { recursive: true, mode: 0o700 });
       return await AcpSession.start({ profile, env, limits, cwd, mark: `${instanceId}/warm-${newId()}`, log });
     } catch (error) {
       log.warn("prewarm.failed", { profile: profile.id, reason: messageOf(error) });

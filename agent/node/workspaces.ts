@@ -25,7 +25,8 @@ export class Workspaces implements AsyncDisposable {
 
   constructor(options: WorkspacesOptions) {
     const { config, db, log } = options;
-    this.#prewarm = new Prewarm({ size: config.prewarmPoolSize, cwd: db.dataDir, instanceId: db.instanceId, log });
+    const cwd = `${db.dataDir}/warm`;
+    this.#prewarm = new Prewarm({ size: config.prewarmPoolSize, cwd, instanceId: db.instanceId, log });
     this.#mirrors = new Mirrors({ ...config, dataDir: db.dataDir }, log);
     this.#parts = {
       ...options,
