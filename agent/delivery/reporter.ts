@@ -224,7 +224,9 @@ export class Reporter implements AsyncDisposable {
         await this.#halve(batch, answer);
         return true;
       case "partial":
-        await this.#bury(batch.slice(action.remaining), answer);
+        // Some of these rows may be stored already and need no room, so only those that surely do not fit are given up.
+        if (action.remaining === 0) await this.#bury(batch, answer);
+        else this.#rowsAtOnce = action.remaining;
         return true;
       case "renew":
       case "hold":

@@ -317,10 +317,13 @@ export class Outbox {
   }
 
   async #evictStep(): Promise<number> {
+    const { rows, bytes } = this.#total;
+    const over: Size = { rows: rows - this.#options.maxRows, bytes: bytes - this.#options.maxBytes };
     const found = await this.#db.client.execute({
       sql: `SELECT id, workspace_id, project_id, session_id, bytes FROM message_outbox
         WHERE lost = 0 AND id < (SELECT max(id) FROM message_outbox) ORDER BY id LIMIT ?`,
-      args: [EVICTION_STEP_ROWS + this.#held.size],
+      // As few as will do: while the edge is away this runs for every message.
+      args: [this.#held.size + (over.bytes > 0 ? EVICTION_STEP_ROWS : Math.min(over.rows, EVICTION_STEP_ROWS))],
     });
     const marks = await this.#db.client.execute(
       "SELECT id, workspace_id, bytes, lost FROM message_outbox WHERE lost > 0",
@@ -328,8 +331,7 @@ export class Outbox {
     const plan = planEviction({
       oldest: found.rows.map(toEvictable).filter((row) => !this.#held.has(row.id)),
       marks: marks.rows.map(toMark).filter((mark) => !this.#held.has(mark.id)),
-      overRows: this.#total.rows - this.#options.maxRows,
-      overBytes: this.#total.bytes - this.#options.maxBytes,
+      over,
       at: new Date().toISOString(),
     });
     if (plan.evicted.length === 0) return 0;

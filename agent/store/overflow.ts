@@ -6,7 +6,7 @@
 import type { InStatement } from "@libsql/client";
 import { newId } from "../../lib/ids.ts";
 import { MESSAGE_NAMES } from "./message_columns.ts";
-import type { OutboxRow, Refusal } from "./outbox.ts";
+import type { OutboxRow, Refusal, Size } from "./outbox.ts";
 
 export interface Evictable {
   id: number;
@@ -28,8 +28,8 @@ export interface EvictionInput {
   oldest: Evictable[];
   /** Marks that may be replaced. */
   marks: Mark[];
-  overRows: number;
-  overBytes: number;
+  /** By how much the limits are exceeded. */
+  over: Size;
   at: string;
 }
 
@@ -72,7 +72,7 @@ function chooseRows(input: EvictionInput): Evictable[] {
   let bytes = 0;
   const enough = input.oldest.findIndex((row, at) => {
     bytes += row.bytes;
-    return at + 1 >= input.overRows && bytes >= input.overBytes;
+    return at + 1 >= input.over.rows && bytes >= input.over.bytes;
   });
   return enough === -1 ? input.oldest : input.oldest.slice(0, enough + 1);
 }

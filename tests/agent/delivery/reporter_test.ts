@@ -307,21 +307,19 @@ Deno.test("after the hold time all rows of the refused workspace are dead letter
 
 Deno.test("session_full: what still fits is delivered, the rest becomes dead letters", () =>
   withLine(async ({ outbox, edge, start, db }) => {
-    let room = 3;
-    edge.script = ({ body, path }) => {
-      if (!path.endsWith("/messages")) return undefined;
-      const count = (body as { messages: unknown[] }).messages.length;
-      if (count > room) return problemOf(409, "session_full", { remaining: room });
-      room -= count;
-      return undefined;
-    };
-    await outbox.enqueue(makeRows(5));
+    const rows = makeRows(6);
+    edge.room = 4;
+    // The first two are stored, but their answer was lost: they need no room any more.
+    edge.loseAnswer = true;
+    await outbox.enqueue(rows.slice(0, 2));
     start();
+    await edge.until(() => edge.contents(WORKSPACE).length === 2);
+    await outbox.enqueue(rows.slice(2));
     await outbox.whenEmpty(WORKSPACE);
-    assertEquals(edge.contents(WORKSPACE), ["message 1", "message 2", "message 3"]);
+    assertEquals(edge.contents(WORKSPACE), ["message 1", "message 2", "message 3", "message 4"]);
     assertEquals((await deadLetters(db)).map((dead) => `${dead.reason} ${dead.content}`), [
-      "session_full message 4",
       "session_full message 5",
+      "session_full message 6",
     ]);
   }));
 
