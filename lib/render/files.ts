@@ -2,7 +2,7 @@
  * The page's files as a server needs them: built at the start (and again on change while developing), or taken as the
  * build step left them where nothing can be written.
  */
-import { type BuildConfig, buildIslands, watchIslands } from "./build.ts";
+import type { BuildConfig } from "./build.ts";
 import { loadManifest, type Manifest } from "./manifest.ts";
 import { createStatic } from "./static.ts";
 
@@ -24,16 +24,27 @@ export interface PageFiles extends AsyncDisposable {
 export async function createPageFiles(options: PageFilesOptions): Promise<PageFiles> {
   const { root, config, islands } = options;
   const output = `${root}/${config.output}`;
+  if (options.fixed) return serveBuilt(await loadManifest(output), output);
+  // The bundler is loaded only where something is built: it is not there on the hosted platform.
+  const { buildIslands, stopBuilder, watchIslands } = await import("./build.ts");
   if (options.watch) {
     const watching = await watchIslands({ root, config, islands }, () => {});
     const manifest = () => watching.manifest();
     return {
       manifest,
       serve: createStatic({ output, manifest }),
-      [Symbol.asyncDispose]: () => watching[Symbol.asyncDispose](),
+      async [Symbol.asyncDispose]() {
+        await watching[Symbol.asyncDispose]();
+        await stopBuilder();
+      },
     };
   }
-  const built = options.fixed ? await loadManifest(output) : await buildIslands({ root, config, islands });
+  const built = await buildIslands({ root, config, islands });
+  await stopBuilder();
+  return serveBuilt(built, output);
+}
+
+function serveBuilt(built: Manifest, output: string): PageFiles {
   const manifest = () => built;
   return { manifest, serve: createStatic({ output, manifest }), [Symbol.asyncDispose]: () => Promise.resolve() };
 }
