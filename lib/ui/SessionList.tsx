@@ -2,7 +2,7 @@
 import type { Session } from "../wire/session.ts";
 import { SessionDot, StatusBadge } from "./Badge.tsx";
 import { Icon } from "./Icon.tsx";
-import { Empty } from "./Notice.tsx";
+import { Empty, Skeleton } from "./Notice.tsx";
 import { Time } from "./Time.tsx";
 import { isArchived } from "./views.ts";
 
@@ -32,12 +32,9 @@ export function SessionList({ sessions, selectedId, hrefOf, onSelect, more }: Se
           </li>
         ))}
       </ul>
-      {more
-        ? (
-          <button type="button" class="button quiet wide" disabled={more.busy} onClick={more.onMore}>
-            {more.busy ? "Loading…" : "Show older sessions"}
-          </button>
-        )
+      {more?.busy ? <Skeleton lines={3} /> : null}
+      {more && !more.busy
+        ? <button type="button" class="button quiet wide" onClick={more.onMore}>Show older sessions</button>
         : null}
     </>
   );

@@ -6,6 +6,7 @@ import { useSignal } from "@preact/signals";
 import { cutText } from "../bytes.ts";
 import type { ToolMetadata } from "../wire/message.ts";
 import { Diff } from "./Diff.tsx";
+import { toolLabel } from "./labels.ts";
 import { duration } from "./time.ts";
 
 export const PREVIEW_CHARS = 500;
@@ -22,7 +23,7 @@ export interface ToolCardProps {
 
 export function ToolCard({ tool, output, truncated, bytes, onWhole }: ToolCardProps) {
   const whole = useSignal(false);
-  const text = output === tool?.tool || output === tool?.target ? "" : output;
+  const text = tool && isTitleOnly(tool, output) ? "" : output;
   const long = truncated || text.length > PREVIEW_CHARS;
   const toggle = async () => {
     if (!whole.value && truncated) await onWhole?.();
@@ -32,7 +33,7 @@ export function ToolCard({ tool, output, truncated, bytes, onWhole }: ToolCardPr
   return (
     <div class={failed ? "tool tool-failed" : "tool"}>
       <div class="tool-head">
-        <span class="tool-name">{tool?.tool ?? "Tool"}</span>
+        <span class="tool-name">{toolLabel(tool?.tool)}</span>
         {tool?.target ? <code class="tool-target" title={tool.target}>{tool.target}</code> : null}
         <ToolStatus tool={tool} />
       </div>
@@ -70,6 +71,12 @@ function ToolStatus({ tool }: { tool: ToolMetadata | null }) {
   }
   if (tool.status === "failed") return <span class="tool-status failed">{`Error${time}`}</span>;
   return <span class="tool-status">{`Complete${time}`}</span>;
+}
+
+/** A tool without output carries its title as text; beside the name, the target and the diff it says nothing new. */
+function isTitleOnly(tool: ToolMetadata, output: string): boolean {
+  if (output === tool.tool || output === tool.target) return true;
+  return Boolean(tool.diff && tool.target) && !output.includes("\n") && output.endsWith(tool.target!);
 }
 
 function sizeOf(count: number): string {

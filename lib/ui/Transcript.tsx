@@ -29,7 +29,7 @@ export function Transcript(props: TranscriptProps) {
   const { sessionId, transcript, loadError, loadingOlder, emptyHint } = props;
   const unseen = useSignal(false);
   const scroller = useRef<HTMLDivElement>(null);
-  const place = useRef<Place>({ sessionId: "", firstSeq: 0, tail: "", height: 0, bottom: true });
+  const place = useRef<Place>({ sessionId: "", firstSeq: 0, tail: "", height: 0, room: 0, bottom: true });
   const messages = withoutHoles(transcript);
 
   useLayoutEffect(() => {
@@ -42,6 +42,7 @@ export function Transcript(props: TranscriptProps) {
     const element = scroller.current;
     if (!element || element.clientHeight === 0) return;
     place.current.bottom = distance(element) < BOTTOM_PX;
+    Object.assign(place.current, { height: element.scrollHeight, room: element.clientHeight });
     if (place.current.bottom) unseen.value = false;
     if (element.scrollTop < OLDER_PX && transcript.hasOlder && !loadingOlder) props.onOlder();
   };
@@ -98,7 +99,9 @@ interface Place {
   firstSeq: number;
   /** Changes when something comes at the end. */
   tail: string;
+  /** Of all that can be scrolled, and of the part that is seen. */
   height: number;
+  room: number;
   bottom: boolean;
 }
 
@@ -110,10 +113,12 @@ function keepPlace(element: HTMLElement, place: Place, { sessionId, transcript }
   const switched = place.sessionId !== sessionId;
   const prepended = !switched && place.firstSeq > 0 && firstSeq < place.firstSeq;
   if (switched) place.bottom = true;
+  // Scrolled away in this very frame: its event comes only after the change that is being drawn.
+  else if (place.height - element.scrollTop - place.room >= BOTTOM_PX) place.bottom = false;
   if (place.bottom) element.scrollTop = height;
   else if (prepended) element.scrollTop += height - place.height;
   const added = !switched && tail !== place.tail;
-  Object.assign(place, { sessionId, firstSeq, tail, height });
+  Object.assign(place, { sessionId, firstSeq, tail, height, room: element.clientHeight });
   return !place.bottom && added;
 }
 
@@ -125,6 +130,7 @@ function followSize(element: HTMLElement | null, place: Place): (() => void) | u
   if (!element) return undefined;
   const observer = new ResizeObserver(() => {
     if (place.bottom && element.clientHeight > 0) element.scrollTop = element.scrollHeight;
+    place.room = element.clientHeight;
   });
   observer.observe(element);
   return () => observer.disconnect();

@@ -53,6 +53,24 @@ export const NODE_STATUS: Record<NodeStatus, string> = {
 
 export const VM_SIZE = { small: "Small", medium: "Medium", large: "Large" } as const;
 
+/** The protocol's kinds of tools, as words; any other name is the tool's own. */
+const TOOL_KIND: Readonly<Record<string, string>> = {
+  read: "Read",
+  edit: "Edit",
+  delete: "Delete",
+  move: "Move",
+  search: "Search",
+  execute: "Run",
+  think: "Think",
+  fetch: "Fetch",
+  switch_mode: "Mode",
+  other: "Tool",
+};
+
+export function toolLabel(tool: string | undefined): string {
+  return tool ? TOOL_KIND[tool] ?? tool : "Tool";
+}
+
 /** "$0.42", "$0.0031" for small amounts, "" for none. */
 export function cost(usd: number | null): string {
   if (!usd) return "";
