@@ -8,7 +8,7 @@ import type { Toast } from "../lib/ui/Notice.tsx";
 import { bodyOf, type TaskDraft } from "../lib/ui/task_draft.ts";
 import type { SubmitFailure, SubmitKind } from "../lib/ui/TaskForm.tsx";
 import { message } from "../lib/wire/message.ts";
-import type { Prompt } from "../lib/wire/session.ts";
+import { type Prompt, prompt } from "../lib/wire/session.ts";
 import { submittedTask, type Task, task } from "../lib/wire/task.ts";
 import { ApiError, call, sentenceOf } from "./_api.ts";
 import type { ProjectStore } from "./_project.ts";
@@ -56,15 +56,15 @@ export class ProjectActions {
 
   run(taskId: string): Promise<void> {
     return this.#onTask(taskId, async () => {
-      await call(`${this.#base}/tasks/${taskId}/run`, { method: "POST", body: {} });
-      await this.#readTask(taskId);
+      const path = `${this.#base}/tasks/${taskId}/run`;
+      this.#store.dispatch({ type: "task", task: await call(path, { method: "POST", body: {}, answer: task }) });
     });
   }
 
   cancel(taskId: string): Promise<void> {
     return this.#onTask(taskId, async () => {
-      await call(`${this.#base}/tasks/${taskId}/cancel`, { method: "POST", body: {} });
-      await this.#readTask(taskId);
+      const path = `${this.#base}/tasks/${taskId}/cancel`;
+      this.#store.dispatch({ type: "task", task: await call(path, { method: "POST", body: {}, answer: task }) });
     });
   }
 
@@ -103,15 +103,13 @@ export class ProjectActions {
   /** Sends a follow-up. Sent again after a failure it has the same id, so it is stored once. */
   async prompt(sessionId: string, text: string): Promise<boolean> {
     if (this.#prompt.text !== text || !this.#prompt.messageId) this.#prompt = { messageId: newId(), text };
-    const { messageId } = this.#prompt;
     try {
-      await call(`${this.#base}/sessions/${sessionId}/prompts`, { method: "POST", body: this.#prompt });
-      const createdAt = new Date().toISOString();
-      const waiting: Prompt = { messageId, sessionId, text, state: "queued", createdAt };
-      // The socket may have been faster, and knows more.
-      if (!this.#store.state.peek().prompts[sessionId]?.[messageId]) {
-        this.#store.dispatch({ type: "prompts", sessionId, prompts: [waiting] });
-      }
+      const stored = await call(`${this.#base}/sessions/${sessionId}/prompts`, {
+        method: "POST",
+        body: this.#prompt,
+        answer: prompt,
+      });
+      this.#store.dispatch({ type: "prompts", sessionId, prompts: [stored] });
       this.#prompt = { messageId: "", text: "" };
       return true;
     } catch (error) {

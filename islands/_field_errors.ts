@@ -1,5 +1,8 @@
 /** Which field of a form a refusal speaks of, so that it can be shown there. */
+import { z } from "zod";
 import { ApiError, sentenceOf } from "./_api.ts";
+
+const issues = z.array(z.object({ field: z.string(), message: z.string() }));
 
 export interface FormFailure {
   field: string | null;
@@ -11,8 +14,7 @@ export function failureAt(error: unknown, fields: readonly string[]): FormFailur
   const message = sentenceOf(error);
   if (!(error instanceof ApiError)) return { field: null, message };
   if (error.code === "name_taken" && fields.includes("name")) return { field: "name", message };
-  const named = error.details.field ?? error.details.path;
-  if (typeof named === "string" && fields.includes(named)) return { field: named, message };
-  if (error.code !== "invalid_request") return { field: null, message };
-  return { field: fields.find((field) => message.includes(field)) ?? null, message };
+  const found = issues.safeParse(error.details.issues);
+  const issue = found.success ? found.data.find((each) => fields.includes(each.field)) : undefined;
+  return issue ? { field: issue.field, message: `This ${issue.message}.` } : { field: null, message };
 }

@@ -12,8 +12,9 @@ export type Connection = "connecting" | "connected" | "reconnecting" | "offline"
 const BACKOFF = { initialMs: 500, maxMs: 30_000 };
 /** The edge pings more often than this; silence means a connection that is dead without having been closed. */
 const SILENCE_MAX_MS = 75_000;
-/** Signed out, or no longer a member: coming back would only be refused again. */
-const REFUSED = new Set([4401, 4403]);
+/** Close codes after which coming back would only be refused again. */
+const REFUSED: Readonly<Record<number, Refusal>> = { 4401: "signed_out", 4403: "not_a_member" };
+export type Refusal = "signed_out" | "not_a_member";
 
 export interface LiveOptions {
   /** Path of the socket, without the cursor. */
@@ -23,7 +24,7 @@ export interface LiveOptions {
   onFrame: (frame: ServerFrame) => void;
   /** A frame could not be read, so what it told is missing. */
   onBroken: () => void;
-  onRefused: () => void;
+  onRefused: (why: Refusal) => void;
 }
 
 export class LiveSocket {
@@ -98,9 +99,10 @@ export class LiveSocket {
   #closed(code: number): void {
     this.#forget();
     if (this.#end.signal.aborted) return;
-    if (REFUSED.has(code)) {
+    const refusal = REFUSED[code];
+    if (refusal) {
       this.#status.value = "offline";
-      return this.#options.onRefused();
+      return this.#options.onRefused(refusal);
     }
     this.#status.value = navigator.onLine ? "reconnecting" : "offline";
     clearTimeout(this.#retry);

@@ -18,6 +18,7 @@ import { call, sentenceOf } from "./_api.ts";
 import { type Connection, LiveSocket } from "./_live.ts";
 
 const MESSAGES_PER_PAGE = 100;
+const SESSIONS_PER_PAGE = 100;
 /** Frames of one commit come within this; a hole that is still there then is a real one. */
 const HOLE_PATIENCE_MS = 300;
 const RETRY = { initialMs: 1_000, maxMs: 30_000 };
@@ -135,8 +136,7 @@ export class ProjectStore {
       subscription: () => this.state.peek().selectedId,
       onFrame: (frame) => this.dispatch({ type: "frame", frame }),
       onBroken: () => this.dispatch({ type: "stale" }),
-      // The page itself sends to the sign-in or says that the project is gone.
-      onRefused: () => location.reload(),
+      onRefused: (why) => location.assign(why === "signed_out" ? "/signin" : "/projects"),
     });
     const selectedId = computed(() => this.state.value.selectedId);
     const liveId = computed(() => this.selected.value?.status === "active" ? this.selected.value.id : null);
@@ -177,7 +177,7 @@ export class ProjectStore {
   async #refresh(): Promise<void> {
     const [page, tasks] = await Promise.all([
       this.#readSessions(null),
-      call(`${this.#base}/tasks?limit=${PAGE_LIMIT_MAX}`, { answer: pageOf(task) }),
+      call(`${this.#base}/tasks?sort=updatedAtDesc&limit=${PAGE_LIMIT_MAX}`, { answer: pageOf(task) }),
     ]);
     const moreSessions = page.nextCursor !== null;
     this.dispatch({ type: "refreshed", sessions: page.items, moreSessions, tasks: tasks.items });
@@ -209,8 +209,8 @@ export class ProjectStore {
   }
 
   #readSessions(cursor: string | null) {
-    const query = cursor ? `?cursor=${encodeURIComponent(cursor)}` : "";
-    return call(`${this.#base}/sessions${query}`, { answer: pageOf(session) });
+    const query = `limit=${SESSIONS_PER_PAGE}${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`;
+    return call(`${this.#base}/sessions?${query}`, { answer: pageOf(session) });
   }
 
   #setLoadError(sessionId: string, message: string | null): void {
