@@ -177,8 +177,16 @@ export class FixtureEdge {
     return await this.override(seen) ?? this.#answer(seen, url);
   }
 
-  #answer({ method, path }: SeenRequest, url: URL): Response {
+  #answer({ method, path, body }: SeenRequest, url: URL): Response {
     const [, family, one, list, seq] = path.split("?")[0]!.split("/");
+    if (method === "POST" && list === "prompts") {
+      const prompt = { ...(body as { messageId: string; text: string }), sessionId: one!, state: "queued" as const };
+      this.prompts.push({ ...prompt, createdAt: new Date(this.now).toISOString() });
+      return Response.json(this.prompts.at(-1), { status: 202 });
+    }
+    if (method === "POST" && (list === "run" || list === "cancel")) {
+      return found(this.tasks.find((each) => each.id === one));
+    }
     if (method !== "GET") return Response.json({}, { status: method === "DELETE" ? 200 : 202 });
     if (family === "sessions" && one && list === "messages") {
       const whole = seq && this.messages[one]?.find((message) => message.seq === Number(seq));

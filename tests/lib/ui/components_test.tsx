@@ -61,6 +61,16 @@ Deno.test("T053-6 no sessions: it says so, and what to do", () => {
   assertStringIncludes(list([]), "Run Now");
 });
 
+Deno.test("T053-7 sessions that are being read are a skeleton", () => {
+  const more = (busy: boolean) => {
+    const props = { sessions: [makeSession(TASK)], selectedId: null, hrefOf: String, onSelect: nothing };
+    return html(<SessionList {...props} more={{ busy, onMore: nothing }} />);
+  };
+  assertStringIncludes(more(true), "skeleton");
+  assert(!more(false).includes("skeleton"));
+  assertStringIncludes(more(false), "Show older sessions");
+});
+
 Deno.test("T053-8 a session whose workspace is gone has the archive mark", () => {
   const ended = { status: "stopped", workspace: { id: id(70), status: "stopped", keptUntil: null } } as const;
   assertStringIncludes(list([makeSession(TASK, ended)]), "Archived");
@@ -105,6 +115,15 @@ Deno.test("a tool's output is a preview of 500 characters with the whole on dema
   assertMatch(shown, /[^x]x{500}…/);
   assertStringIncludes(shown, "Show all (700 characters)");
   assert(!html(<ToolCard tool={null} output="short" truncated={false} />).includes("Show all"));
+});
+
+Deno.test("a tool is named in words, and a title that repeats them is left out", () => {
+  const tool = { tool: "edit", target: "a.ts", status: "completed", toolCallId: "x", diff: "+new" } as const;
+  const shown = html(<ToolCard tool={tool} output="Write a.ts" truncated={false} />);
+  assertStringIncludes(shown, ">Edit<");
+  assert(!shown.includes("tool-output"));
+  assertStringIncludes(html(<ToolCard tool={tool} output="Wrote 3 lines" truncated={false} />), "Wrote 3 lines");
+  assertStringIncludes(html(<ToolCard tool={{ ...tool, tool: "mcp__x" }} output="y" truncated={false} />), ">mcp__x<");
 });
 
 Deno.test("a diff is coloured by what each line is", () => {
