@@ -15,7 +15,7 @@ import { OpenMessages } from "../store/open_messages.ts";
 import { Outbox } from "../store/outbox.ts";
 import { Reports } from "../store/reports.ts";
 import { WorkspaceRows } from "../store/workspaces.ts";
-import { Commands } from "./commands.ts";
+import { Commands, type CommandTarget } from "./commands.ts";
 import { enrol } from "./enrol.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { ControlLink } from "./link.ts";
@@ -56,50 +56,60 @@ interface NodeParts {
   identity: Identity;
 }
 
-async function runEnrolled({ config, log, stop, db, edge, identity }: NodeParts): Promise<EndReason> {
-  const end = Promise.withResolvers<EndReason>();
-  stop.addEventListener("abort", () => end.resolve("signal"), { once: true });
-  if (stop.aborted) return "signal";
+type Ender = (reason: EndReason) => void;
 
+interface Running {
+  workspaces: Workspaces;
+  commands: Commands;
+  link: ControlLink;
+  heartbeat: Heartbeat;
+  reporters: Reporters;
+  sender: ReportSender;
+}
+
+async function runEnrolled(parts: NodeParts): Promise<EndReason> {
+  const end = Promise.withResolvers<EndReason>();
+  parts.stop.addEventListener("abort", () => end.resolve("signal"), { once: true });
+  if (parts.stop.aborted) return "signal";
+  const running = compose(parts, end.resolve);
+  const { workspaces, commands, link, heartbeat, reporters, sender } = running;
+  await workspaces.resume();
+  await Promise.all([commands.apply(), reporters.look(), sender.start()]);
+  link.start();
+  heartbeat.start();
+  const reason = await end.promise;
+  parts.log.info("agent_ending", { reason });
+  await takeApart(running, reason);
+  return reason;
+}
+
+function compose({ config, log, db, edge, identity }: NodeParts, end: Ender): Running {
   const outbox = new Outbox(db, {
     maxRows: config.msgOutboxMaxSize,
     maxBytes: config.msgOutboxMaxBytes,
     maxContentBytes: config.msgMaxMessageContentBytes,
     log,
   });
-  const [openMessages, reports, rows, inbox] = [
-    new OpenMessages(db),
-    new Reports(db),
-    new WorkspaceRows(db),
-    new Inbox(db),
-  ];
+  const reports = new Reports(db);
+  const inbox = new Inbox(db);
   const workspaces = new Workspaces({
     config,
     db,
     outbox,
-    openMessages,
+    openMessages: new OpenMessages(db),
     reports,
-    rows,
+    rows: new WorkspaceRows(db),
     edge,
     live: (frame) => void link.sendLive(frame),
     log,
   });
   let draining = false;
-  const commands = new Commands({
-    inbox,
-    target: {
-      start: (workspaceId, run) => workspaces.start(workspaceId, run),
-      stop: (workspaceId, options) => workspaces.stop(workspaceId, options),
-      sendPrompt: (workspaceId, prompt) => workspaces.sendPrompt(workspaceId, prompt),
-      cancelPrompt: (workspaceId, messageId) => workspaces.cancelPrompt(workspaceId, messageId),
-      drain: () => {
-        draining = true;
-        workspaces.drain();
-        heartbeat.poke();
-      },
-    },
-    log,
-  });
+  const drain = () => {
+    draining = true;
+    workspaces.drain();
+    heartbeat.poke();
+  };
+  const commands = new Commands({ inbox, target: commandTarget(workspaces, drain), log });
   const link = new ControlLink({
     config,
     edge,
@@ -119,35 +129,42 @@ async function runEnrolled({ config, log, stop, db, edge, identity }: NodeParts)
     onBehind: () => link.reconnect(),
     onAnswer: async ({ fenced, idle }) => {
       if (fenced) workspaces.drain();
-      if (draining && idle && (await reports.workspacesWithReports()).length === 0) end.resolve("drained");
+      if (draining && idle && (await reports.workspacesWithReports()).length === 0) end("drained");
     },
-    onFuse: () => end.resolve("edge_lost"),
+    onFuse: () => end("edge_lost"),
     log,
   });
   const reporters = new Reporters({ outbox, edge, config, log });
-  const sender = new ReportSender({
-    reports,
-    edge,
-    config,
-    onAnswer: (report, answer) => workspaces.onReportAnswer(report, answer),
-    log,
-  });
+  const onAnswer = workspaces.onReportAnswer.bind(workspaces);
+  return {
+    workspaces,
+    commands,
+    link,
+    heartbeat,
+    reporters,
+    sender: new ReportSender({ reports, edge, config, onAnswer, log }),
+  };
+}
 
-  await workspaces.resume();
-  await Promise.all([commands.apply(), reporters.look(), sender.start()]);
-  link.start();
-  heartbeat.start();
+function commandTarget(workspaces: Workspaces, drain: () => void): CommandTarget {
+  return {
+    start: (workspaceId, run) => workspaces.start(workspaceId, run),
+    stop: (workspaceId, options) => workspaces.stop(workspaceId, options),
+    sendPrompt: (workspaceId, prompt) => workspaces.sendPrompt(workspaceId, prompt),
+    cancelPrompt: (workspaceId, messageId) => workspaces.cancelPrompt(workspaceId, messageId),
+    drain,
+  };
+}
 
-  const reason = await end.promise;
-  log.info("agent_ending", { reason });
+/** No new work first, then the work itself, then the messages that it still had to say. */
+async function takeApart(running: Running, reason: EndReason): Promise<void> {
+  const { workspaces, commands, link, heartbeat, reporters, sender } = running;
   const flushUntil = performance.now() + FLUSH_MS;
-  // No new work first, then the work itself, then the messages that it still had to say.
   await Promise.all([link[Symbol.asyncDispose](), heartbeat[Symbol.asyncDispose]()]);
   await commands[Symbol.asyncDispose]();
   if (reason === "edge_lost") workspaces.retain([]);
   await Promise.all([workspaces[Symbol.asyncDispose](), sender[Symbol.asyncDispose]()]);
   await reporters.shutdown(Math.max(0, flushUntil - performance.now()));
-  return reason;
 }
 
 /** Of our own limits and the edge's the smaller one wins. */
