@@ -25,7 +25,8 @@ const edgeUrl = z.url({ protocol: /^https?$/, message: "must be the http(s) addr
 const dataDir = z.string().default("./data/agent").transform((path) => resolve(path));
 const optionalText = z.string().optional().transform((text) => text ?? null);
 
-const variables = z.object({
+/** The variables, as `.env.example` lists them. */
+export const agentEnvironment = z.object({
   NODE_ID: uuid.transform((id) => id.toLowerCase()),
   CONTROL_PLANE_URL: edgeUrl,
   BOOTSTRAP_TOKEN: optionalText,
@@ -61,7 +62,7 @@ export type AgentConfig = ReturnType<typeof readAgentConfig>;
 
 /** Node mode's configuration. Throws one ConfigError that names every bad variable. */
 export function readAgentConfig(environment: Environment) {
-  const read = readEnv(variables, environment);
+  const read = readEnv(agentEnvironment, environment);
   if (read.MSG_RETRY_MAX_INTERVAL_MS < read.MSG_RETRY_INITIAL_INTERVAL_MS) {
     throw new ConfigError("MSG_RETRY_MAX_INTERVAL_MS must not be below MSG_RETRY_INITIAL_INTERVAL_MS.");
   }
