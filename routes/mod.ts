@@ -5,6 +5,7 @@ import type { Edge } from "../lib/edge.ts";
 import { notFound } from "../lib/errors.ts";
 import type { Manifest } from "../lib/render/manifest.ts";
 import { mountAccounts } from "./api/accounts.ts";
+import { mountDocs } from "./api/docs.tsx";
 import { mountNodes } from "./api/nodes.ts";
 import { mountOperations } from "./api/operations.ts";
 import { mountProjects } from "./api/projects.ts";
@@ -47,6 +48,7 @@ export function createApp({ edge, manifest, serveStatic }: AppOptions): App {
     const file = await serveStatic(c.req.raw);
     return file ?? await next();
   });
+  mountDocs(app, { manifest });
   const answerPage = mountWeb(app, { manifest });
   app.onError(async (error, c) => {
     const problem = answerError(error, c);
