@@ -229,8 +229,12 @@ export class Recorder implements AsyncDisposable {
   }
 }
 
-/** Grown by enough, or changed and old enough. */
-function isDue({ row, savedChars, savedAtMs }: Growing, now: number): boolean {
+/**
+ * Grown by enough, or changed and old enough. A tool call is saved as soon as it is known: what it does to the files
+ * must not outlive the word of it.
+ */
+function isDue({ row, savedChars, savedAtMs, isSaved }: Growing, now: number): boolean {
+  if (row.role === "tool" && !isSaved) return true;
   const grown = Math.abs(row.content.length - savedChars);
   return grown >= SAVE_EVERY_CHARS || (grown > 0 && now - savedAtMs >= SAVE_EVERY_MS);
 }

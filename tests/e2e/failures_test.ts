@@ -1,0 +1,236 @@
+/** How a run ends that does not end well: states, messages, what is kept and what is cleaned up. Nothing is replaced. */
+import { assert, assertEquals, assertExists, assertStringIncludes } from "@std/assert";
+import { join } from "node:path";
+import { startTestEdge, type TestEdge } from "../edge.ts";
+import { LiveClient } from "../live_client.ts";
+import { TestRepository } from "../repository.ts";
+import type { Task } from "../../lib/wire/task.ts";
+
+interface Scene extends AsyncDisposable {
+  test: TestEdge;
+  live: LiveClient;
+  repository: TestRepository;
+  projectId: string;
+}
+
+async function openScene(options: { repositoryUrl?: string; env?: Record<string, string> } = {}): Promise<Scene> {
+  const repository = await TestRepository.make();
+  const test = await startTestEdge({ agents: true, env: options.env });
+  const project = await test.addProject({ repositoryUrl: options.repositoryUrl ?? repository.path });
+  const live = await LiveClient.open(test, project.id);
+  return {
+    test,
+    live,
+    repository,
+    projectId: project.id,
+    async [Symbol.asyncDispose]() {
+      await live[Symbol.asyncDispose]();
+      await test[Symbol.asyncDispose]();
+      await repository[Symbol.asyncDispose]();
+    },
+  };
+}
+
+Deno.test("a coding agent that fails: task failed with its words, session error, workspace kept and then discarded", async () => {
+  await using scene = await openScene();
+  const task = await runToEnd(scene, "write half.txt: half\nfail The model said no.");
+  assertEquals(task.status, "failed");
+  assertStringIncludes(task.errorMessage!, "The model said no.");
+  assertEquals((await sessionOf(scene, task)).status, "error");
+  const kept = await workspaceOf(scene, task);
+  assertExists(kept.keptUntil);
+  assertEquals(await readFileOf(scene, task, "half.txt"), "half");
+  assertEquals((await nodeOf(scene, task)).claims.length, 1, "a kept workspace holds its claim");
+  assertEquals(await scene.repository.branches(), ["main"], "nothing was pushed");
+
+  const discarded = await scene.test.admin.call(`POST ${pathOf(scene, task)}/workspace/discard`);
+  assertEquals(discarded.body.status, "stopping");
+  await scene.live.workspace("stopped");
+  const node = await nodeOf(scene, task);
+  assertEquals([node.status, node.claims.length], ["warm", 0]);
+  assertEquals(await readFileOf(scene, task, "half.txt"), null);
+});
+
+Deno.test("a coding agent that crashes: what it said is kept, the task failed, and a retry goes on in the same session", async () => {
+  await using scene = await openScene();
+  const task = await runToEnd(scene, "say Before the crash.\ncrash");
+  assertEquals(task.status, "failed");
+  assert(task.errorMessage!.length > 10, "the reason is a sentence");
+  const before = await transcriptOf(scene, task);
+  assertStringIncludes(before.map((message) => message.content).join("\n"), "Before the crash.");
+
+  await scene.test.admin.call(`PATCH ${pathOf(scene, task)}`, { description: "write better.txt: ok" });
+  assertEquals((await scene.test.admin.call(`POST ${pathOf(scene, task)}/run`, {})).status, 202);
+  const again = await scene.live.task(task.id, "completed");
+  assertEquals([again.run, again.sessionId], [2, task.sessionId]);
+  const after = await transcriptOf(scene, task);
+  assertEquals(
+    after.slice(0, before.length).map((message) => message.messageId),
+    before.map((message) => message.messageId),
+  );
+  const rest = after.slice(before.length);
+  assertEquals(rest.slice(0, 2).map((message) => message.role), ["system", "user"]);
+  assertEquals(rest[1]!.content, "write better.txt: ok");
+  assertEquals(await scene.repository.show(again.outputBranch!, "better.txt"), "ok");
+});
+
+Deno.test("a repository that cannot be cloned: task failed with Git's reason, no message is lost, the node is clean", async () => {
+  await using scene = await openScene({ repositoryUrl: "/nowhere/at/all.git" });
+  const task = await runToEnd(scene, "say hello");
+  assertEquals(task.status, "failed");
+  assertStringIncludes(task.errorMessage!, "/nowhere/at/all.git");
+  assertEquals((await transcriptOf(scene, task)).map((message) => message.role), ["user"]);
+});
+
+Deno.test("a push that is refused: completed with a warning, the workspace kept until its time is up", async () => {
+  await using scene = await openScene({ env: { KEPT_WORKSPACE_TTL_MS: "3000" } });
+  await scene.repository.refusePushes("Only robots may push here.");
+  const task = await runToEnd(scene, "write work.txt: done");
+  assertEquals(task.status, "completed");
+  assertStringIncludes(task.warning!, "Only robots may push here.");
+  assertEquals((await sessionOf(scene, task)).status, "stopped");
+  assertEquals(await scene.repository.branches(), ["main"]);
+  assertEquals(await readFileOf(scene, task, "work.txt"), "done");
+  await scene.live.workspace("stopped");
+  assertEquals(await readFileOf(scene, task, "work.txt"), null);
+  assertEquals((await nodeOf(scene, task)).status, "warm");
+});
+
+Deno.test("a cancel in the middle: the command ends at once, the files are kept, nothing is pushed", async () => {
+  await using scene = await openScene();
+  const submitted = await submit(scene, "write early.txt: early\nrun sleep 600\nwrite late.txt: late");
+  scene.live.subscribe(submitted.sessionId);
+  await scene.live.until(
+    "the command runs",
+    (frame) =>
+      frame.type === "message.live" && frame.toolMetadata?.status === "executing" &&
+      /sleep 600/.test(JSON.stringify(frame.toolMetadata)),
+  );
+  const cancelled = await scene.test.admin.call(
+    `POST /api/projects/${scene.projectId}/tasks/${submitted.taskId}/cancel`,
+  );
+  assertEquals([cancelled.status, cancelled.body.status], [202, "cancelled"]);
+  const task = await scene.live.task(submitted.taskId, "cancelled");
+  assertEquals((await sessionOf(scene, task)).status, "stopped");
+  assertExists((await workspaceOf(scene, task)).keptUntil);
+  assertEquals([await readFileOf(scene, task, "early.txt"), await readFileOf(scene, task, "late.txt")], [
+    "early",
+    null,
+  ]);
+  await scene.test.admin.call(`POST ${pathOf(scene, task)}/workspace/discard`);
+  await scene.live.workspace("stopped");
+  assertEquals(await sleepers(), [], "the command of the cancelled run is gone");
+  assertEquals(await scene.repository.branches(), ["main"]);
+});
+
+Deno.test("an interrupt ends the turn and not the task; the next prompt goes on", async () => {
+  await using scene = await openScene();
+  const submitted = await submit(scene, "run sleep 601");
+  scene.live.subscribe(submitted.sessionId);
+  await scene.live.until(
+    "the command runs",
+    (frame) => frame.type === "message.live" && frame.toolMetadata?.status === "executing",
+  );
+  const path = `/api/projects/${scene.projectId}/sessions/${submitted.sessionId}` as const;
+  assertEquals((await scene.test.admin.call(`POST ${path}/interrupt`)).body, { interrupted: true });
+  await scene.live.until(
+    "waiting for a prompt",
+    (frame) => frame.type === "task.updated" && frame.task.executionStep === "awaiting_prompt",
+  );
+  await scene.test.admin.call(`POST ${path}/prompts`, { messageId: crypto.randomUUID(), text: "write after.txt: on" });
+  const task = await scene.live.task(submitted.taskId, "completed", "failed");
+  assertEquals(task.status, "completed", task.errorMessage ?? "");
+  assertEquals(await scene.repository.show(task.outputBranch!, "after.txt"), "on");
+});
+
+Deno.test("the agent killed in the middle of a turn: it comes back, tells so, and the run goes on", async () => {
+  await using scene = await openScene();
+  const submitted = await submit(scene, "say One.\nrun sleep 602\nsay Never reached.");
+  scene.live.subscribe(submitted.sessionId);
+  await scene.live.until(
+    "the command runs",
+    (frame) => frame.type === "message.live" && frame.toolMetadata?.status === "executing",
+  );
+  const running = (await scene.test.admin.call(`GET /api/projects/${scene.projectId}/tasks/${submitted.taskId}`)).body;
+  Deno.kill(await agentPid(scene, running.nodeId), "SIGKILL");
+  const task = await scene.live.task(submitted.taskId, "completed", "failed");
+  const messages = await transcriptOf(scene, task);
+  const tool = messages.find((message) => message.role === "tool")!;
+  assertEquals([tool.toolMetadata?.status, tool.flags?.interrupted], ["failed", true]);
+  assert(
+    messages.some((message) => message.role === "system" && /interrupted/.test(message.content)),
+    "a line tells it",
+  );
+  assertEquals(
+    messages.filter((message) => message.content.includes("One.") && message.role === "assistant").length,
+    1,
+  );
+  assertEquals(task.status, "completed", task.errorMessage ?? "");
+});
+
+async function submit(scene: Scene, description: string): Promise<{ taskId: string; sessionId: string }> {
+  const answer = await scene.test.admin.call(`POST /api/projects/${scene.projectId}/tasks/submit`, { description });
+  assertEquals(answer.status, 202, JSON.stringify(answer.body));
+  return answer.body;
+}
+
+async function runToEnd(scene: Scene, description: string): Promise<Task> {
+  return await scene.live.task((await submit(scene, description)).taskId, "completed", "failed", "cancelled");
+}
+
+function pathOf(scene: Scene, task: Task): `/api/projects/${string}/tasks/${string}` {
+  return `/api/projects/${scene.projectId}/tasks/${task.id}`;
+}
+
+async function sessionOf(scene: Scene, task: Task) {
+  return (await scene.test.admin.call(`GET /api/projects/${scene.projectId}/sessions/${task.sessionId}`)).body;
+}
+
+async function workspaceOf(scene: Scene, task: Task) {
+  return (await scene.test.admin.call(`GET /api/workspaces/${task.workspaceId}`)).body;
+}
+
+async function nodeOf(scene: Scene, task: Task) {
+  return (await scene.test.admin.call(`GET /api/nodes/${task.nodeId}`)).body;
+}
+
+interface Shown {
+  messageId: string;
+  role: string;
+  content: string;
+  toolMetadata: { status: string } | null;
+  flags: { interrupted?: boolean } | null;
+}
+
+async function transcriptOf(scene: Scene, task: Task): Promise<Shown[]> {
+  return (await scene.test.admin.call(`GET /api/projects/${scene.projectId}/sessions/${task.sessionId}/messages`)).body
+    .items;
+}
+
+function nodeDirectory(scene: Scene, nodeId: string): string {
+  return join(scene.test.edge.config.HEARTH_DATA_DIR, "nodes", nodeId);
+}
+
+/** A file of the task's checkout, or null when it is not there. */
+async function readFileOf(scene: Scene, task: Task, file: string): Promise<string | null> {
+  const directory = join(nodeDirectory(scene, task.nodeId!), "agent", "workspaces", task.workspaceId!);
+  for (const path of [join(directory, file), join(directory, "checkout", file)]) {
+    const text = await Deno.readTextFile(path).catch(() => null);
+    if (text !== null) return text.trimEnd();
+  }
+  return null;
+}
+
+async function agentPid(scene: Scene, nodeId: string): Promise<number> {
+  return JSON.parse(await Deno.readTextFile(join(nodeDirectory(scene, nodeId), "pid.json"))).pid;
+}
+
+/** Processes of these tests' long commands that are still there. */
+async function sleepers(): Promise<string[]> {
+  const found: string[] = [];
+  for await (const entry of Deno.readDir("/proc")) {
+    const line = /^\d+$/.test(entry.name) ? await Deno.readTextFile(`/proc/${entry.name}/cmdline`).catch(() => "") : "";
+    if (line.split("\0").join(" ").trim() === "sleep 600") found.push(entry.name);
+  }
+  return found;
+}
