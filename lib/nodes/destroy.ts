@@ -26,7 +26,7 @@ export async function deleteMachine(edge: Edge, nodeId: string): Promise<void> {
     const afterMs = RETRY_MS[Math.min(node.destroyTries, RETRY_MS.length - 1)]!;
     return await postpone(edge, nodeId, { afterMs, failed: true });
   }
-  await recordDestroyed(edge, nodeId);
+  await recordDestroyed(edge, node);
 }
 
 /** Undelivered messages are the one thing for which a machine lives on, for a bounded time. */
@@ -48,14 +48,22 @@ async function postpone(edge: Edge, nodeId: string, how: { afterMs: number; fail
   }, edge.clock);
 }
 
-async function recordDestroyed(edge: Edge, nodeId: string): Promise<void> {
-  await change(edge.store, async (tx) => {
+/** A machine whose making ended while this one looked for it is not gone: it is looked for once more. */
+async function recordDestroyed(edge: Edge, node: NodeRecord): Promise<void> {
+  const nodeId = node.id;
+  const isDestroyed = await change(edge.store, async (tx) => {
     const entry = await tx.get<NodeRecord>(nodeKey(nodeId));
-    if (entry.value?.status !== "destroying") return;
-    const dues = tx.schedule(entry.value.dues, { kind: "node.delete", id: nodeId, at: null });
+    if (entry.value?.status !== "destroying") return false;
+    const isGone = entry.value.providerRef === node.providerRef;
+    const dues = tx.schedule(entry.value.dues, { kind: "node.delete", id: nodeId, at: isGone ? null : tx.now });
+    if (!isGone) {
+      tx.put(entry, { ...entry.value, dues });
+      return false;
+    }
     putNode(tx, entry, { ...entry.value, status: "destroyed", claims: [], secretHash: null, dues });
     const fleet = await readFleet(tx, entry.value.ownerId);
     putFleet(tx, fleet, (fleet.value?.nodeIds ?? []).filter((id) => id !== nodeId));
+    return true;
   }, edge.clock);
-  edge.log.info("node_destroyed", { nodeId });
+  if (isDestroyed) edge.log.info("node_destroyed", { nodeId });
 }

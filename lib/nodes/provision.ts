@@ -59,7 +59,10 @@ export async function putProvisioning(tx: Change, edge: Edge, facts: NewNode): P
   return true;
 }
 
-/** Asks the provider for the node's machine; safe to repeat. Throws ProviderError. */
+/**
+ * Asks the provider for the node's machine; safe to repeat. A node that was given up meanwhile gets its machine
+ * deleted, because its own deletion may have found none. Throws ProviderError.
+ */
 export async function createMachine(
   edge: Edge,
   node: NodeRecord,
@@ -82,21 +85,24 @@ export async function createMachine(
     controlPlaneUrl: edge.config.publicUrl,
     ...run,
   });
-  await noteMachine(edge, node.id, ref);
+  if (!await noteMachine(edge, node.id, ref)) await edge.provider.destroy(ref);
 }
 
-async function noteMachine(edge: Edge, nodeId: string, ref: string): Promise<void> {
-  await change(edge.store, async (tx) => {
+/** Whether the machine is still wanted. */
+async function noteMachine(edge: Edge, nodeId: string, ref: string): Promise<boolean> {
+  return await change(edge.store, async (tx) => {
     const entry = await tx.get<NodeRecord>(nodeKey(nodeId));
-    if (entry.value && entry.value.providerRef !== ref) putNode(tx, entry, { ...entry.value, providerRef: ref });
+    if (!entry.value || entry.value.status === "destroyed") return false;
+    if (entry.value.providerRef !== ref) putNode(tx, entry, { ...entry.value, providerRef: ref });
+    return true;
   }, edge.clock);
 }
 
-/** Gives up on a node: its machine is deleted, and so is the claim that it was made for. */
+/** Gives up on a machine that nobody has seen yet and nobody waits for. */
 export async function abandonNode(edge: Edge, nodeId: string, reason: string): Promise<void> {
   await change(edge.store, async (tx) => {
     const entry = await tx.get<NodeRecord>(nodeKey(nodeId));
-    if (!entry.value || ["destroying", "destroyed"].includes(entry.value.status)) return;
-    putDestroying(tx, entry as Deno.KvEntry<NodeRecord>, { ...entry.value, claims: [] }, reason);
+    if (entry.value?.status !== "provisioning" || entry.value.claims.length > 0) return;
+    putDestroying(tx, entry as Deno.KvEntry<NodeRecord>, entry.value, reason);
   }, edge.clock);
 }

@@ -18,15 +18,21 @@ export interface Wanted {
   codingAgent: string;
 }
 
+/** A node with its last heartbeat. */
+export interface Candidate {
+  node: NodeRecord;
+  beat: BeatRecord | null;
+}
+
 export type Choice =
   /** Try these in order; who loses one claim tries the next. */
   | { kind: "claim"; nodeIds: string[] }
   | { kind: "provision" }
   | { kind: "wait"; reason: string };
 
-/** `nodes`: the owner's, with their last heartbeats. */
+/** `nodes`: the owner's. */
 export function selectNode(
-  nodes: { node: NodeRecord; beat: BeatRecord | null }[],
+  nodes: Candidate[],
   wanted: Wanted,
   limits: { maxClaims: number; maxNodes: number; protocolMin: number },
 ): Choice {

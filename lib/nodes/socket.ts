@@ -14,6 +14,10 @@ import { LIVE_FRAME_MAX_BYTES, PROTOCOL, PROTOCOL_MIN } from "../wire/limits.ts"
 const CLOSE_ABOVE = 8 * 1024 * 1024;
 const NEWER_SOCKET = 4409;
 
+/** Workspaces whose session a link remembers, and frames that may wait: an agent that sends more is not ours. */
+const KNOWN_MAX = 1_000;
+const FRAMES_MAX = 1_000;
+
 /** The sockets of this process, one per node, and how to ask a node for its open text. */
 const links = new WeakMap<Edge, Map<string, ControlLink>>();
 
@@ -51,6 +55,7 @@ class ControlLink {
   #sentSeq: number | null = null;
   #sending: Promise<void> = Promise.resolve();
   #line: Promise<void> = Promise.resolve();
+  #inLine = 0;
   #leave = () => {};
 
   constructor(edge: Edge, socket: WebSocket, nodeId: string) {
@@ -75,7 +80,8 @@ class ControlLink {
 
   /** Frames are taken one after the other: text that grows belongs in the order in which it came. */
   receive(data: unknown): Promise<void> {
-    this.#line = this.#line.then(() => this.#take(data));
+    if (++this.#inLine > FRAMES_MAX) this.close(1013, "Too many frames at once.");
+    else this.#line = this.#line.then(() => this.#take(data)).finally(() => this.#inLine--);
     return this.#line;
   }
 
@@ -100,6 +106,8 @@ class ControlLink {
     const known = await lastCommandSeq(this.#edge.store, this.#nodeId);
     const { installationId } = this.#edge.store;
     this.send({ type: "hello", protocol: PROTOCOL, agentVersion: "edge", instanceId: installationId, lastSeq: known });
+    // What the agent has stored is acknowledged, also where the acknowledgement itself was lost.
+    if (lastSeq > 0) await acknowledge(this.#edge.store, this.#nodeId, lastSeq);
     this.#sentSeq = lastSeq;
     this.#leave();
     this.#leave = this.#edge.live.onNews(nodeTopic(this.#nodeId), () => this.#sendCommands());
@@ -136,6 +144,7 @@ class ControlLink {
     const linked = workspace?.nodeId === this.#nodeId && workspace.sessionId && workspace.projectId
       ? { sessionId: workspace.sessionId, topic: projectTopic(workspace.projectId) }
       : null;
+    if (this.#sessions.size >= KNOWN_MAX) this.#sessions.clear();
     this.#sessions.set(workspaceId, linked);
     return linked;
   }
@@ -154,7 +163,7 @@ async function toFrame(edge: Edge, row: CommandRecord): Promise<CommandFrame> {
       return { ...base, kind: row.kind };
     case "prompt.send": {
       const prompt = await readPrompt(edge.store, row.sessionId, row.messageId);
-      if (!prompt) return { ...base, kind: "noop" };
+      if (!prompt || !["sent", "running"].includes(prompt.state)) return { ...base, kind: "noop" };
       return { ...base, kind: row.kind, workspaceId: row.workspaceId, messageId: row.messageId, text: prompt.text };
     }
   }

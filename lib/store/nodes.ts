@@ -103,6 +103,13 @@ export async function listNodes(store: Store, ownerId: string, limit = 200): Pro
   return nodes.filter((node) => node !== null);
 }
 
+/** The owner's nodes that are not destroyed: all of them, however many there were before. */
+export async function listFleet(store: Store, ownerId: string): Promise<NodeRecord[]> {
+  const ids = (await store.kv.get<Fleet>(fleetKey(ownerId))).value?.nodeIds ?? [];
+  const nodes = await Promise.all(ids.map((id) => readNode(store, id)));
+  return nodes.filter((node) => node !== null && node.status !== "destroyed") as NodeRecord[];
+}
+
 export async function* listLiveNodes(store: Store): AsyncGenerator<NodeRecord> {
   for await (const entry of store.kv.list({ prefix: ["nodeLive"] })) {
     const node = await readNode(store, entry.key[1] as string);

@@ -7,16 +7,18 @@ import type { Edge } from "../edge.ts";
 import { newId, newSecret } from "../ids.ts";
 import { addClaim, canClaim } from "../nodes/claims.ts";
 import { putProvisioning } from "../nodes/provision.ts";
-import { type Choice, selectNode, type Wanted } from "../nodes/selector.ts";
+import { type Candidate, type Choice, selectNode, type Wanted } from "../nodes/selector.ts";
 import { putAfterClaims } from "../nodes/state.ts";
 import { type Change, change } from "../store/change.ts";
 import { nodeKey, taskKey } from "../store/keys.ts";
-import { listNodes, type NodeRecord, readBeat } from "../store/nodes.ts";
+import { listFleet, type NodeRecord, readBeat } from "../store/nodes.ts";
 import type { ProjectRecord } from "../store/projects.ts";
 import { putTask, type TaskRecord } from "../store/tasks.ts";
 import { PROTOCOL_MIN } from "../wire/limits.ts";
 import type { VmSize } from "../wire/common.ts";
 import { enterStep } from "./deadlines.ts";
+import { endClaimOf } from "./finish.ts";
+import { byUrgency, listWaiting, wake, wakeWaiting } from "./waiting.ts";
 
 /** A waiting task looks again after this long, also when nobody wakes it. */
 const LOOK_AGAIN_MS = 60_000;
@@ -31,40 +33,96 @@ export function wantedNode(task: TaskRecord, project: ProjectRecord): Wanted & {
   };
 }
 
-/** Claims a node, begins a new one, or lets the task wait. */
-export async function assignNode(edge: Edge, task: TaskRecord): Promise<"again" | "wait"> {
-  const project = await requireProjectRecord(edge, task.projectId);
-  const wanted = wantedNode(task, project);
-  const choice = await choose(edge, task.ownerId, wanted);
-  if (choice.kind === "wait") return await waitForNode(edge, task);
+/** Claims a node, begins a new one, or lets the task wait. `failed`: there is nothing left to wait for. */
+export async function assignNode(edge: Edge, task: TaskRecord): Promise<"again" | "wait" | { failed: string }> {
+  const wanted = wantedNode(task, await requireProjectRecord(edge, task.projectId));
+  const nodes = await listCandidates(edge, task.ownerId);
+  if (wanted.nodeId && !nodes.some(({ node }) => node.id === wanted.nodeId)) {
+    return { failed: "The machine chosen for this run is gone." };
+  }
+  const choice = choose(edge, nodes, wanted);
+  if (choice.kind === "wait" || await isOutranked(edge, task, { nodes, choice })) return await waitForNode(edge, task);
   if (choice.kind === "provision") return await beginNode(edge, task, wanted);
   for (const nodeId of choice.nodeIds) {
-    if (await claim(edge, task, nodeId)) return "again";
+    if (!await claim(edge, task, nodeId)) continue;
+    // There may be room for one more of those who wait.
+    if (task.executionStep === "waiting_for_node") await wakeWaiting(edge, task.ownerId);
+    return "again";
   }
   // Every candidate went to somebody else between the look and the claim: look again.
   return "again";
 }
 
-/** The task stays queued; the end of a claim, or a minute, makes it try again. */
-export async function waitForNode(edge: Edge, task: TaskRecord): Promise<"wait"> {
-  await changeQueued(edge, task, (tx, entry) => {
+/**
+ * The task stays queued; the end of a claim, or a minute, makes it try again. `abandon` says why the machine that was
+ * begun for it is given up in the same commit.
+ */
+export async function waitForNode(
+  edge: Edge,
+  task: TaskRecord,
+  how: { abandon: string | null } = { abandon: null },
+): Promise<"wait"> {
+  await changeQueued(edge, task, async (tx, entry) => {
+    await endClaimOfTask(tx, edge, entry.value, how.abandon);
     const due = { kind: "task.advance" as const, id: `${task.projectId}/${task.id}`, at: tx.now + LOOK_AGAIN_MS };
     const next = { ...entry.value, nodeId: null, claimToken: null, dues: tx.schedule(entry.value.dues, due) };
     putTask(tx, entry, enterStep(tx, next, "waiting_for_node", edge.config));
-    return Promise.resolve(true);
+    return true;
   });
   return "wait";
 }
 
-async function choose(edge: Edge, ownerId: string, wanted: Wanted): Promise<Choice> {
-  const nodes = await listNodes(edge.store, ownerId);
-  const alive = nodes.filter((node) => node.status !== "destroyed");
-  const withBeats = await Promise.all(alive.map(async (node) => ({ node, beat: await readBeat(edge.store, node.id) })));
-  return selectNode(withBeats, wanted, {
+/** Gives up a node that takes no new work, before anything was started there; the task looks for another. */
+export async function leaveNode(edge: Edge, task: TaskRecord): Promise<"again"> {
+  await changeQueued(edge, task, async (tx, entry) => {
+    await endClaimOfTask(tx, edge, entry.value, "Told to take no new work.");
+    putTask(
+      tx,
+      entry,
+      enterStep(tx, { ...entry.value, nodeId: null, claimToken: null }, "selecting_node", edge.config),
+    );
+    return true;
+  });
+  return "again";
+}
+
+async function endClaimOfTask(tx: Change, edge: Edge, task: TaskRecord, abandon: string | null): Promise<void> {
+  const { nodeId, claimToken: token } = task;
+  if (nodeId && token) await endClaimOf(tx, edge, { nodeId, token, abandon });
+}
+
+async function listCandidates(edge: Edge, ownerId: string): Promise<Candidate[]> {
+  const nodes = await listFleet(edge.store, ownerId);
+  return await Promise.all(nodes.map(async (node) => ({ node, beat: await readBeat(edge.store, node.id) })));
+}
+
+function choose(edge: Edge, nodes: Candidate[], wanted: Wanted): Choice {
+  return selectNode(nodes, wanted, {
     maxClaims: edge.config.MAX_WORKSPACES_PER_NODE,
     maxNodes: edge.config.MAX_NODES_PER_USER,
     protocolMin: PROTOCOL_MIN,
   });
+}
+
+/** Whether a more urgent task waits for what this one is about to take; then that one is woken. */
+async function isOutranked(
+  edge: Edge,
+  task: TaskRecord,
+  looked: { nodes: Candidate[]; choice: Choice },
+): Promise<boolean> {
+  const before = (await listWaiting(edge, task.ownerId)).filter((other) => byUrgency(other, task) < 0);
+  for (const other of before) {
+    const wanted = wantedNode(other, await requireProjectRecord(edge, other.projectId));
+    if (!overlap(looked.choice, choose(edge, looked.nodes, wanted))) continue;
+    await wake(edge, [other]);
+    return true;
+  }
+  return false;
+}
+
+function overlap(a: Choice, b: Choice): boolean {
+  if (a.kind === "claim" && b.kind === "claim") return a.nodeIds.some((id) => b.nodeIds.includes(id));
+  return a.kind === "provision" && b.kind === "provision";
 }
 
 async function claim(edge: Edge, task: TaskRecord, nodeId: string): Promise<boolean> {

@@ -25,9 +25,10 @@ export async function beat(
   call: { claims: NodeClaims; body: Heartbeat },
 ): Promise<HeartbeatAnswer> {
   const { body, claims } = call;
-  await storeBeat(edge, node, body);
+  const isFenced = claims.generation !== node.generation;
+  if (node.status !== "destroyed") await storeBeat(edge, node, { body, isFenced });
   const commandSeq = await lastCommandSeq(edge.store, node.id);
-  if (claims.generation !== node.generation) return { commandSeq, wanted: [], fenced: true };
+  if (isFenced) return { commandSeq, wanted: [], fenced: true };
   const wanted = node.claims.flatMap((claim) => claim.workspaceId ?? []);
   await noteMissing(edge, wanted, new Set(body.workspaces.map((workspace) => workspace.id)));
   const tokens = await Promise.all(wanted.map((id) => workspaceToken(edge, node.id, id)));
@@ -39,11 +40,12 @@ export async function beat(
   };
 }
 
-async function storeBeat(edge: Edge, node: NodeRecord, body: Heartbeat): Promise<void> {
-  const { load, outboxDepth, deadLetters, dropped } = body;
+/** An agent that is fenced does no work, however alive it is: its node does not count as well again. */
+async function storeBeat(edge: Edge, node: NodeRecord, from: { body: Heartbeat; isFenced: boolean }): Promise<void> {
+  const { load, outboxDepth, deadLetters, dropped } = from.body;
   await change(edge.store, async (tx) => {
     setBeat(tx, node, { v: 1, at: tx.now, load, outboxDepth, deadLetters, dropped });
-    if (node.health === "ok") return;
+    if (node.health === "ok" || from.isFenced) return;
     const entry = await tx.get<NodeRecord>(nodeKey(node.id));
     if (entry.value) putNode(tx, entry, { ...entry.value, health: "ok" });
   }, edge.clock);

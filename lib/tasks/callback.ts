@@ -27,7 +27,7 @@ export async function reportTask(
   const finished = await finishTask(
     edge,
     { projectId: task.projectId, taskId: task.id, workspaceId: workspace.id },
-    outcomeOf(task, call.body),
+    outcomeOf(call.body),
   );
   if (finished?.kind === "conflict") throw invalidTransition(finished.task.status, call.body.toStatus);
   return { status: call.body.toStatus };
@@ -44,21 +44,21 @@ async function reportProgress(
 }
 
 /** A clean end removes the checkout; whatever did not end clean is kept for a look. */
-function outcomeOf(task: TaskRecord, body: TaskCallback): Outcome {
+function outcomeOf(body: TaskCallback): Outcome {
   const to = body.toStatus as Outcome["to"];
   return {
     to,
     actor: "agent",
     reason: to === "failed" ? body.errorMessage ?? body.reason ?? "The coding agent failed." : body.reason ?? null,
     keep: to !== "completed" || body.warning !== undefined,
-    outputs: {
-      outputBranch: body.outputBranch ?? task.outputBranch,
-      outputCommit: body.outputCommit ?? task.outputCommit,
-      outputPrUrl: body.outputPrUrl ?? task.outputPrUrl,
-      outputSummary: body.outputSummary ?? task.outputSummary,
-      warning: body.warning ?? task.warning,
-    },
+    outputs: outputsOf(body),
     costUsd: body.costUsd,
     tokens: body.tokens,
   };
+}
+
+/** What the report leaves out stays as the task has it. */
+function outputsOf({ outputBranch, outputCommit, outputPrUrl, outputSummary, warning }: TaskCallback) {
+  const named = Object.entries({ outputBranch, outputCommit, outputPrUrl, outputSummary, warning });
+  return Object.fromEntries(named.filter(([, value]) => value !== undefined)) satisfies Outcome["outputs"];
 }

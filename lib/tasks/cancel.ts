@@ -5,7 +5,6 @@ import { change } from "../store/change.ts";
 import { workspaceKey } from "../store/keys.ts";
 import type { TaskRecord } from "../store/tasks.ts";
 import { putWorkspace, readWorkspace, type WorkspaceRecord } from "../store/workspaces.ts";
-import { setStatus } from "./edit.ts";
 import { finishTask, keepWorkspace } from "./finish.ts";
 import { discardWorkspace } from "./release.ts";
 import { isTerminal } from "./state.ts";
@@ -20,9 +19,6 @@ export async function cancelTask(
   reason: string | null,
 ): Promise<{ task: TaskRecord; done: boolean }> {
   if (isTerminal(task.status)) return { task, done: false };
-  if (task.status === "draft" || task.status === "ready") {
-    return { task: await setStatus(edge, task, "cancelled", reason), done: true };
-  }
   const ref = { projectId: task.projectId, taskId: task.id };
   const finished = await finishTask(edge, ref, { to: "cancelled", actor: "user", reason, keep: true });
   return { task: finished?.task ?? task, done: finished?.kind === "finished" };

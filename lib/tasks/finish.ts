@@ -6,16 +6,19 @@
 import type { Edge } from "../edge.ts";
 import { cutText } from "../bytes.ts";
 import { endClaim } from "../nodes/claims.ts";
-import { putAfterClaims } from "../nodes/state.ts";
+import { putAfterClaims, putDestroying } from "../nodes/state.ts";
 import { type Change, change } from "../store/change.ts";
 import { addCommands } from "../store/commands.ts";
 import { nodeKey, sessionKey, taskKey, workspaceKey } from "../store/keys.ts";
 import type { NodeRecord } from "../store/nodes.ts";
-import { putSession, type SessionRecord, type StoredAnswer } from "../store/sessions.ts";
+import type { SessionRecord, StoredAnswer } from "../store/sessions.ts";
 import { addEvents, putTask, type TaskRecord } from "../store/tasks.ts";
 import { putWorkspace, type WorkspaceRecord } from "../store/workspaces.ts";
 import { ERROR_MAX, REASON_MAX } from "../wire/limits.ts";
+import { endSession } from "./end_session.ts";
 import { type Actor, canTransition, isTerminal, transition } from "./state.ts";
+import { growCost, growTokens } from "./usage.ts";
+import { wakeWaiting } from "./waiting.ts";
 
 export interface Outcome {
   to: "completed" | "failed" | "cancelled";
@@ -35,32 +38,47 @@ export interface Outcome {
 
 export type Finished = { kind: "finished" | "unchanged" | "conflict"; task: TaskRecord };
 
+export interface RunRef {
+  projectId: string;
+  taskId: string;
+  /** Only a run that still uses this workspace is meant. */
+  workspaceId?: string;
+  /** Only a run for which this holds is meant; it is asked about the very records that the end is written on. */
+  onlyIf?: (task: TaskRecord, session: SessionRecord | null) => boolean;
+}
+
 /**
- * Ends the current run of a task. `unchanged`: it is in that state already. `conflict`: it is in another terminal state
- * or has no run. With `workspaceId` only a run that still uses that workspace is ended.
+ * Ends the current run of a task. `unchanged`: it is in that state already. `conflict`: it is in another terminal
+ * state, or the run that is meant is over.
  */
-export async function finishTask(
-  edge: Edge,
-  ref: { projectId: string; taskId: string; workspaceId?: string },
-  outcome: Outcome,
-): Promise<Finished | null> {
+export async function finishTask(edge: Edge, ref: RunRef, outcome: Outcome): Promise<Finished | null> {
   const finished = await change(edge.store, async (tx) => {
     const entry = await tx.get<TaskRecord>(taskKey(ref.projectId, ref.taskId));
     const task = entry.value;
     if (!task) return null;
     if (task.status === outcome.to) return { kind: "unchanged" as const, task };
-    if (ref.workspaceId && task.workspaceId !== ref.workspaceId) return { kind: "conflict" as const, task };
-    if (!mayFinish(task, outcome)) return { kind: "conflict" as const, task };
+    const session = await tx.get<SessionRecord>(sessionKey(task.projectId, task.sessionId));
+    if (!isMeant(task, session.value, ref) || !mayFinish(task, outcome)) return { kind: "conflict" as const, task };
     const next = putFinishedTask(tx, entry as Deno.KvEntry<TaskRecord>, outcome);
-    await putFinishedSession(tx, task, outcome);
+    // A session that never became active stays as it was; one whose run failed says so.
+    await endSession(tx, session, { failed: outcome.to === "failed", turn: outcome.turn });
     if (task.workspaceId) await putFinishedWorkspace(tx, edge, task, outcome);
-    else if (task.nodeId && task.claimToken) await endClaimOf(tx, edge, task.nodeId, task.claimToken);
+    else if (task.nodeId && task.claimToken) {
+      const abandon = outcome.to === "failed" ? next.errorMessage : null;
+      await endClaimOf(tx, edge, { nodeId: task.nodeId, token: task.claimToken, abandon });
+    }
     return { kind: "finished" as const, task: next };
   }, edge.clock);
-  if (finished?.kind === "finished") {
-    edge.log.info("task_finished", { taskId: ref.taskId, status: outcome.to, run: finished.task.run });
-  }
+  if (finished?.kind !== "finished") return finished;
+  const { task } = finished;
+  edge.log.info("task_finished", { taskId: ref.taskId, status: outcome.to, run: task.run });
+  if (task.nodeId && (outcome.lost || !task.workspaceId)) await wakeWaiting(edge, task.ownerId);
   return finished;
+}
+
+function isMeant(task: TaskRecord, session: SessionRecord | null, ref: RunRef): boolean {
+  if (ref.workspaceId && task.workspaceId !== ref.workspaceId) return false;
+  return ref.onlyIf?.(task, session) ?? true;
 }
 
 /** A run may end as failed or cancelled from any of its states, as completed only when it was under way. */
@@ -80,26 +98,12 @@ function putFinishedTask(tx: Change, entry: Deno.KvEntry<TaskRecord>, outcome: O
     ...outcome.outputs,
     status: outcome.to,
     executionStep: null,
-    errorMessage: outcome.to === "failed" ? cutText(outcome.reason ?? "The run failed.", ERROR_MAX) : null,
-    costUsd: atLeast(task.costUsd, outcome.costUsd),
-    tokens: outcome.tokens ?? task.tokens,
+    errorMessage: errorOf(outcome),
+    costUsd: growCost(task.costUsd, outcome.costUsd),
+    tokens: growTokens(task.tokens, outcome.tokens),
     completedAt: tx.now,
     eventCount,
     dues,
-  });
-}
-
-/** A session that never became active stays as it was; one whose run failed says so. */
-async function putFinishedSession(tx: Change, task: TaskRecord, outcome: Outcome): Promise<void> {
-  const entry = await tx.get<SessionRecord>(sessionKey(task.projectId, task.sessionId));
-  if (entry.value?.status !== "active") return;
-  putSession(tx, entry, {
-    ...entry.value,
-    status: outcome.to === "failed" ? "error" : "stopped",
-    turn: "idle",
-    handedOut: null,
-    lastTurn: outcome.turn ?? entry.value.lastTurn,
-    endedAt: tx.now,
   });
 }
 
@@ -113,14 +117,18 @@ async function putFinishedWorkspace(tx: Change, edge: Edge, task: TaskRecord, ou
       failed: outcome.to === "failed",
     })
     : stopWorkspace(tx, entry.value, edge);
-  putWorkspace(tx, entry, { ...workspace, errorMessage: outcome.to === "failed" ? outcome.reason : null });
+  putWorkspace(tx, entry, { ...workspace, errorMessage: errorOf(outcome) });
   const { id, run, nodeId } = entry.value;
   await addCommands(tx, nodeId, [{ kind: "workspace.stop", workspaceId: id, run, keep: outcome.keep }]);
 }
 
 async function putLost(tx: Change, edge: Edge, entry: Deno.KvEntry<WorkspaceRecord>, outcome: Outcome): Promise<void> {
-  putWorkspace(tx, entry, { ...entry.value, status: "stopped", keptUntil: null, errorMessage: outcome.reason });
-  await endClaimOf(tx, edge, entry.value.nodeId, entry.value.claimToken);
+  putWorkspace(tx, entry, { ...entry.value, status: "stopped", keptUntil: null, errorMessage: errorOf(outcome) });
+  await endClaimOf(tx, edge, { nodeId: entry.value.nodeId, token: entry.value.claimToken });
+}
+
+function errorOf(outcome: Outcome): string | null {
+  return outcome.to === "failed" ? cutText(outcome.reason ?? "The run failed.", ERROR_MAX) : null;
 }
 
 /** The workspace on its way out: the node has a minute to confirm, then it counts as stopped. */
@@ -141,14 +149,19 @@ export function keepWorkspace(
   return { ...workspace, status: how.failed ? "error" : "ready", keptUntil: how.until, dues };
 }
 
-/** Ends a claim on a node within a change; what the node becomes then is decided in the same commit. */
-export async function endClaimOf(tx: Change, edge: Edge, nodeId: string, token: string): Promise<void> {
-  const entry = await tx.get<NodeRecord>(nodeKey(nodeId));
-  if (!entry.value?.claims.some((claim) => claim.token === token)) return;
-  putAfterClaims(tx, entry as Deno.KvEntry<NodeRecord>, endClaim(entry.value, token), edge.config);
-}
-
-/** Costs only grow: a report that comes late or twice never lowers them. */
-export function atLeast(known: number | null, reported: number | null | undefined): number | null {
-  return reported === null || reported === undefined ? known : Math.max(known ?? 0, reported);
+/**
+ * Ends a claim on a node within a change; what the node becomes then is decided in the same commit. `abandon` says why
+ * a machine that nobody has seen yet is not waited for any longer.
+ */
+export async function endClaimOf(
+  tx: Change,
+  edge: Edge,
+  claim: { nodeId: string; token: string; abandon?: string | null },
+): Promise<void> {
+  const entry = await tx.get<NodeRecord>(nodeKey(claim.nodeId)) as Deno.KvEntry<NodeRecord>;
+  if (!entry.value?.claims.some(({ token }) => token === claim.token)) return;
+  const next = endClaim(entry.value, claim.token);
+  const isGivenUp = claim.abandon && next.status === "provisioning" && next.claims.length === 0;
+  if (isGivenUp) putDestroying(tx, entry, next, claim.abandon!);
+  else putAfterClaims(tx, entry, next, edge.config);
 }

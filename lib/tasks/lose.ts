@@ -3,39 +3,47 @@ import type { Edge } from "../edge.ts";
 import { putDestroying } from "../nodes/state.ts";
 import { change } from "../store/change.ts";
 import { nodeKey } from "../store/keys.ts";
-import { type NodeRecord, putNode, readNode } from "../store/nodes.ts";
-import { finishTask } from "./finish.ts";
-import { releaseWorkspace } from "./release.ts";
+import { type NodeRecord, putNode } from "../store/nodes.ts";
+import { clearNode } from "./clear_node.ts";
 
-/** Declares a node lost. First its runs end, then its claims, then it goes. Returns whether there was anything to do. */
+const SILENT = "No sign of life for too long.";
+
+/**
+ * Declares a node lost. First it takes no new work, then its runs and claims end, then it goes. Returns whether there
+ * was anything to do.
+ */
 export async function loseNode(edge: Edge, nodeId: string): Promise<boolean> {
-  const node = await readNode(edge.store, nodeId);
-  if (!node || ["destroying", "destroyed"].includes(node.status)) return false;
-  edge.log.warn("node_lost", { nodeId, claims: node.claims.length });
-  for (const { taskId, projectId, workspaceId } of node.claims) {
-    if (taskId && projectId) {
-      await finishTask(edge, { projectId, taskId, workspaceId: workspaceId ?? undefined }, {
-        to: "failed",
-        actor: "system",
-        reason: "The node was lost: it sent no sign of life for too long.",
-        keep: false,
-        lost: true,
-      });
-    }
-    if (workspaceId) await releaseWorkspace(edge, workspaceId);
-  }
-  return await giveUp(edge, nodeId);
+  if (!await closeNode(edge, nodeId)) return false;
+  edge.log.warn("node_lost", { nodeId });
+  await clearNode(edge, nodeId, {
+    actor: "system",
+    reason: "The node was lost: it sent no sign of life for too long.",
+  });
+  await giveUp(edge, nodeId);
+  return true;
+}
+
+async function closeNode(edge: Edge, nodeId: string): Promise<boolean> {
+  return await change(edge.store, async (tx) => {
+    const entry = await tx.get<NodeRecord>(nodeKey(nodeId));
+    if (!entry.value || isEnding(entry.value)) return false;
+    const draining = entry.value.draining || entry.value.autoProvisioned;
+    putNode(tx, entry, { ...entry.value, draining, health: "unreachable", errorMessage: SILENT });
+    return true;
+  }, edge.clock);
 }
 
 /** A machine of the user's own is never destroyed by us: it is fenced and may enrol again. */
-async function giveUp(edge: Edge, nodeId: string): Promise<boolean> {
-  return await change(edge.store, async (tx) => {
-    const entry = await tx.get<NodeRecord>(nodeKey(nodeId));
-    if (!entry.value || ["destroying", "destroyed"].includes(entry.value.status)) return false;
-    const node = { ...entry.value, claims: [], health: "unreachable" as const };
-    const reason = "No sign of life for too long.";
-    if (node.autoProvisioned) putDestroying(tx, entry as Deno.KvEntry<NodeRecord>, node, reason);
-    else putNode(tx, entry, { ...node, generation: node.generation + 1, errorMessage: reason });
-    return true;
+async function giveUp(edge: Edge, nodeId: string): Promise<void> {
+  await change(edge.store, async (tx) => {
+    const entry = await tx.get<NodeRecord>(nodeKey(nodeId)) as Deno.KvEntry<NodeRecord>;
+    // With the end of its last claim an automatic node goes by itself.
+    if (!entry.value || isEnding(entry.value) || entry.value.claims.length > 0) return;
+    if (entry.value.autoProvisioned) putDestroying(tx, entry, entry.value, SILENT);
+    else putNode(tx, entry, { ...entry.value, generation: entry.value.generation + 1 });
   }, edge.clock);
+}
+
+function isEnding(node: NodeRecord): boolean {
+  return ["destroying", "destroyed"].includes(node.status);
 }

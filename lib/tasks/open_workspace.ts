@@ -6,14 +6,14 @@ import type { Edge } from "../edge.ts";
 import { AppError, messageOf } from "../errors.ts";
 import { newId, newSecret } from "../ids.ts";
 import { addClaim, canClaim } from "../nodes/claims.ts";
-import { createMachine, putProvisioning } from "../nodes/provision.ts";
+import { abandonNode, createMachine, putProvisioning } from "../nodes/provision.ts";
 import { selectNode } from "../nodes/selector.ts";
 import { putAfterClaims } from "../nodes/state.ts";
 import { type Change, change } from "../store/change.ts";
 import { addCommands } from "../store/commands.ts";
 import { type IdempotentCall, recallAnswer, rememberAnswer } from "../store/idempotency.ts";
 import { nodeKey, sessionKey, workspaceKey } from "../store/keys.ts";
-import { listNodes, type NodeRecord, readBeat, readNode } from "../store/nodes.ts";
+import { listFleet, type NodeRecord, readBeat, readNode } from "../store/nodes.ts";
 import type { ProjectRecord } from "../store/projects.ts";
 import { newSession, putSession } from "../store/sessions.ts";
 import { putWorkspace, readWorkspace, type WorkspaceRecord } from "../store/workspaces.ts";
@@ -41,7 +41,7 @@ export async function openWorkspace(edge: Edge, opening: Opening): Promise<Works
 }
 
 async function chooseNode(edge: Edge, opening: Opening): Promise<string | null> {
-  const nodes = (await listNodes(edge.store, opening.userId)).filter((node) => node.status !== "destroyed");
+  const nodes = await listFleet(edge.store, opening.userId);
   const withBeats = await Promise.all(nodes.map(async (node) => ({ node, beat: await readBeat(edge.store, node.id) })));
   const choice = selectNode(withBeats, {
     nodeId: opening.body.nodeId ?? null,
@@ -183,6 +183,7 @@ async function makeMachine(edge: Edge, nodeId: string, workspaceId: string): Pro
     await createMachine(edge, node, { projectId: null, sessionId: null });
   } catch (error) {
     await releaseWorkspace(edge, workspaceId);
+    await abandonNode(edge, nodeId, messageOf(error));
     throw new AppError("node_busy", `The machine could not be made: ${messageOf(error)}`, { cause: error });
   }
 }

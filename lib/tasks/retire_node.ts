@@ -2,52 +2,48 @@
 import type { Edge } from "../edge.ts";
 import { AppError, notFound } from "../errors.ts";
 import { putAfterClaims, putDestroying } from "../nodes/state.ts";
-import { change } from "../store/change.ts";
+import { type Change, change } from "../store/change.ts";
 import { addCommands } from "../store/commands.ts";
 import { nodeKey } from "../store/keys.ts";
 import type { NodeRecord } from "../store/nodes.ts";
-import { finishTask } from "./finish.ts";
-import { releaseWorkspace } from "./release.ts";
+import { clearNode } from "./clear_node.ts";
 
 /** No new work; an empty auto-provisioned node is destroyed at once, another when its last workspace is gone. */
 export async function drainNode(edge: Edge, nodeId: string): Promise<NodeRecord> {
-  return await change(edge.store, async (tx) => {
-    const entry = await tx.get<NodeRecord>(nodeKey(nodeId));
-    if (!entry.value) throw notFound("node");
-    if (entry.value.draining || ["destroying", "destroyed"].includes(entry.value.status)) return entry.value;
+  return await changeStanding(edge, nodeId, async (tx, entry) => {
+    if (entry.value.draining) return entry.value;
     await addCommands(tx, nodeId, [{ kind: "node.drain" }]);
-    return putAfterClaims(tx, entry as Deno.KvEntry<NodeRecord>, { ...entry.value, draining: true }, edge.config);
-  }, edge.clock);
+    return putAfterClaims(tx, entry, { ...entry.value, draining: true }, edge.config);
+  });
 }
 
 /** Destroys a node. Throws `node_busy` when it has claims and `force` is not set. */
 export async function destroyNode(edge: Edge, node: NodeRecord, how: { force: boolean }): Promise<NodeRecord> {
-  if (node.claims.length > 0 && !how.force) {
+  if (how.force) {
+    // New work would come as soon as the old has ended.
+    await drainNode(edge, node.id);
+    await clearNode(edge, node.id, { actor: "user", reason: "The node was destroyed by hand." });
+  }
+  return await changeStanding(edge, node.id, (tx, entry) => {
+    const { claims } = entry.value;
+    if (claims.length === 0) return Promise.resolve(putDestroying(tx, entry, entry.value, null));
     throw new AppError(
       "node_busy",
-      `${node.claims.length} workspace(s) are on this node. Cancel their tasks, or use force.`,
+      `${claims.length} workspace(s) are on this node. Cancel their tasks, or use force.`,
     );
-  }
-  for (const { taskId, projectId, workspaceId } of node.claims) {
-    if (taskId && projectId) {
-      const reason = "The node was destroyed by hand.";
-      await finishTask(edge, { projectId, taskId, workspaceId: workspaceId ?? undefined }, {
-        to: "failed",
-        actor: "user",
-        reason,
-        keep: false,
-        lost: true,
-      });
-    }
-    if (workspaceId) await releaseWorkspace(edge, workspaceId);
-  }
+  });
+}
+
+/** A change of a node that is not on its way out; one that is stays as it is. */
+async function changeStanding(
+  edge: Edge,
+  nodeId: string,
+  write: (tx: Change, entry: Deno.KvEntry<NodeRecord>) => Promise<NodeRecord>,
+): Promise<NodeRecord> {
   return await change(edge.store, async (tx) => {
-    const entry = await tx.get<NodeRecord>(nodeKey(node.id));
+    const entry = await tx.get<NodeRecord>(nodeKey(nodeId));
     if (!entry.value) throw notFound("node");
     if (["destroying", "destroyed"].includes(entry.value.status)) return entry.value;
-    if (entry.value.claims.length > 0) {
-      throw new AppError("node_busy", "New work came to this node meanwhile. Try again.");
-    }
-    return putDestroying(tx, entry as Deno.KvEntry<NodeRecord>, entry.value, null);
+    return await write(tx, entry as Deno.KvEntry<NodeRecord>);
   }, edge.clock);
 }

@@ -21,12 +21,15 @@ const BY_HAND: Partial<Record<TaskStatus, readonly TaskStatus[]>> = {
   cancelled: ["ready"],
 };
 
-/** The call that makes a transition which is not made by hand. */
-const CALL_FOR: Partial<Record<TaskStatus, string>> = {
-  queued: "POST …/run",
-  cancelled: "POST …/cancel",
-  completed: "the agent's own report",
-  failed: "the agent's own report",
+/** What leads to a state that is not set by hand. */
+const WAY_TO: Partial<Record<TaskStatus, string>> = {
+  queued: "Use POST …/run to start it.",
+  delegated: "Use POST …/run to start it.",
+  in_progress: "Use POST …/run to start it.",
+  cancelled: "Use POST …/cancel while it runs.",
+  ready: "Use POST …/cancel first.",
+  completed: "Only its agent reports that, with POST …/status/callback.",
+  failed: "Only its agent reports that, with POST …/status/callback.",
 };
 
 export type Actor = TaskEventInput["actor"];
@@ -58,9 +61,8 @@ export function transition(
 /** Throws `invalid_transition`, naming the call to use, unless a person may set this state by hand. */
 export function checkByHand(from: TaskStatus, to: TaskStatus): void {
   if (BY_HAND[from]?.includes(to)) return;
-  const call = CALL_FOR[to];
-  const hint = call && canTransition(from, to) ? ` Use ${call} for that.` : "";
-  throw new AppError("invalid_transition", `A task that is ${from} cannot be set to ${to} by hand.${hint}`, {
+  const way = from === "completed" ? "Create a new task." : WAY_TO[to] ?? "";
+  throw new AppError("invalid_transition", `A task that is ${from} cannot be set to ${to} by hand. ${way}`.trim(), {
     details: { from, to },
   });
 }

@@ -6,11 +6,12 @@ import { addMessages, edgeMessage } from "../chat/append.ts";
 import { countRun } from "../auth/limits.ts";
 import type { Edge } from "../edge.ts";
 import { cutText } from "../bytes.ts";
-import { AppError } from "../errors.ts";
+import { AppError, notFound } from "../errors.ts";
 import { newId } from "../ids.ts";
 import { type Change, change } from "../store/change.ts";
 import { type IdempotentCall, recallAnswer, rememberAnswer } from "../store/idempotency.ts";
 import { sessionKey, taskKey, taskTextKey } from "../store/keys.ts";
+import { readNode } from "../store/nodes.ts";
 import { addToTally, type ProjectRecord, readTally } from "../store/projects.ts";
 import { newSession, putSession, type SessionRecord } from "../store/sessions.ts";
 import { addEvents, putTask, readDescription, type TaskEventInput, type TaskRecord } from "../store/tasks.ts";
@@ -53,8 +54,10 @@ export async function submitTask(
   body: CreateTask,
   by: Submitter,
 ): Promise<TaskRecord> {
-  await requireMet(edge, project.id, body.dependsOn);
-  await countRun(edge, by.userId);
+  if (!await isRecalled(edge, by.idempotency)) {
+    await requireMet(edge, project.id, body.dependsOn);
+    await countRun(edge, by.userId);
+  }
   const ids = newTaskIds();
   return await change(edge.store, async (tx) => {
     const before = await recallAnswer<{ taskId: string }>(tx, by.idempotency);
@@ -71,10 +74,11 @@ export async function submitTask(
 
 /**
  * Starts a draft, ready, failed or cancelled task. From the second run on the session says so and repeats the
- * description as it is now. Throws `invalid_transition`, `task_blocked`, `rate_limited`.
+ * description as it is now. Throws `invalid_transition`, `task_blocked`, `not_found`, `rate_limited`.
  */
 export async function runTask(edge: Edge, task: TaskRecord, options: RunTask, userId: string): Promise<TaskRecord> {
   if (!isStartable(task.status)) throw notStartable(task);
+  if (options.nodeId) await requireOwnNode(edge, options.nodeId, userId);
   await requireMet(edge, task.projectId, task.dependsOn);
   await countRun(edge, userId);
   const ids = { prompt: newId(), notice: newId() };
@@ -120,6 +124,8 @@ function queue(tx: Change, edge: Edge, task: TaskRecord, runOptions: RunTask): T
     outputSummary: null,
     warning: null,
     errorMessage: null,
+    costUsd: null,
+    tokens: null,
     queuedAt: tx.now,
     startedAt: null,
     completedAt: null,
@@ -204,6 +210,17 @@ function newTask(
 /** The first line of the description, at most 100 characters. */
 export function deriveTitle(description: string): string {
   return cutText(description.trim().split("\n")[0]!.trim(), DERIVED_TITLE_MAX);
+}
+
+/** A repeated call is answered as before, whatever has changed since, and does not count as one more run. */
+async function isRecalled(edge: Edge, call: IdempotentCall | null): Promise<boolean> {
+  return await change(edge.store, async (tx) => await recallAnswer(tx, call) !== null, edge.clock);
+}
+
+/** A run uses only machines of the person who starts it. */
+async function requireOwnNode(edge: Edge, nodeId: string, userId: string): Promise<void> {
+  const node = await readNode(edge.store, nodeId);
+  if (node?.ownerId !== userId || ["destroying", "destroyed"].includes(node.status)) throw notFound("node");
 }
 
 async function requireRecalled(tx: Change, projectId: string, taskId: string): Promise<TaskRecord> {

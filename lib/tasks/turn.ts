@@ -15,9 +15,10 @@ import { isWorking, putWorkspace, type WorkspaceRecord } from "../store/workspac
 import type { PromptState } from "../wire/session.ts";
 import type { TurnAnswer, TurnReport } from "../wire/workspace.ts";
 import { enterStep } from "./deadlines.ts";
-import { atLeast, finishTask } from "./finish.ts";
+import { finishTask } from "./finish.ts";
 import { transition } from "./state.ts";
-import { afterTurn, type TurnEnd } from "./turn_decision.ts";
+import { afterTurn, promptStateAfter, type TurnEnd } from "./turn_decision.ts";
+import { growCost, growTokens } from "./usage.ts";
 
 const STOP: TurnAnswer = { stop: true };
 const GO_ON =
@@ -78,14 +79,15 @@ async function endTurn(
 ): Promise<{ answer: TurnAnswer } | { failed: string }> {
   const ids = { notice: newId(), prompt: newId() };
   return await change(edge.store, async (tx) => {
-    const before = await recallAnswer(tx, workspace, report.promptId);
-    if (before) return { answer: before };
     const state = await readState(tx, workspace);
-    if (!state || state.session.value.handedOut !== report.promptId) return { answer: STOP };
+    if (!state) return { answer: STOP };
+    const before = await recallAnswer(tx, state.session.value, report.promptId);
+    if (before) return { answer: before };
+    if (state.session.value.handedOut !== report.promptId) return { answer: STOP };
     const waiting = await nextWaiting(tx, state.session.value);
     const decision = afterTurn(report, { task: state.task?.value ?? null, waiting: waiting?.value ?? null });
-    if (decision.kind === "fail" && state.task) return { failed: decision.reason };
-    await setPromptState(tx, state.session.value, { messageId: report.promptId, state: promptStateOf(report) });
+    if (decision.kind === "fail") return { failed: decision.reason };
+    await setPromptState(tx, state.session.value, { messageId: report.promptId, state: promptStateAfter(report) });
     return { answer: putDecision(tx, edge, { state, report, decision, waiting, ids }) };
   }, edge.clock);
 }
@@ -93,7 +95,7 @@ async function endTurn(
 interface DecisionInput {
   state: TurnState;
   report: TurnReport;
-  decision: TurnEnd;
+  decision: Exclude<TurnEnd, { kind: "fail" }>;
   waiting: Deno.KvEntry<PromptRecord> | null;
   ids: { notice: string; prompt: string };
 }
@@ -127,7 +129,6 @@ function decide(tx: Change, { state, decision, waiting, ids }: DecisionInput): T
     case "finalize":
       return { finalize: true };
     case "wait":
-    case "fail":
       return { wait: true };
   }
 }
@@ -141,13 +142,13 @@ function addGoOn(tx: Change, session: SessionRecord, ids: { notice: string; prom
 function afterStep(
   tx: Change,
   edge: Edge,
-  facts: { task: TaskRecord; answer: TurnAnswer; report: TurnReport; decision: TurnEnd },
+  facts: Pick<DecisionInput, "report" | "decision"> & { task: TaskRecord; answer: TurnAnswer },
 ): TaskRecord {
   const { task, answer, report } = facts;
   const known: TaskRecord = {
     ...task,
-    costUsd: atLeast(task.costUsd, report.costUsd),
-    tokens: report.tokens ?? task.tokens,
+    costUsd: growCost(task.costUsd, report.costUsd),
+    tokens: growTokens(task.tokens, report.tokens),
     resumes: task.resumes + (facts.decision.kind === "resume" ? 1 : 0),
   };
   if ("finalize" in answer) return enterStep(tx, known, "finalizing", edge.config);
@@ -168,14 +169,13 @@ async function readState(tx: Change, facts: WorkspaceRecord): Promise<TurnState 
 }
 
 /** The answer that this turn's end got before. */
-async function recallAnswer(tx: Change, workspace: WorkspaceRecord, promptId: string): Promise<TurnAnswer | null> {
-  const session = await tx.get<SessionRecord>(sessionKey(workspace.projectId!, workspace.sessionId!));
-  const last = session.value?.lastTurn;
+async function recallAnswer(tx: Change, session: SessionRecord, promptId: string): Promise<TurnAnswer | null> {
+  const last = session.lastTurn;
   if (last?.promptId !== promptId) return null;
   if (last.answer === "finalize") return { finalize: true };
   if (last.answer === "wait") return { wait: true };
   if (last.answer === "stop") return STOP;
-  const prompt = await getPromptById(tx, workspace.sessionId!, last.answer.next);
+  const prompt = await getPromptById(tx, session.id, last.answer.next);
   return { next: { messageId: last.answer.next, text: prompt?.value?.text ?? GO_ON } };
 }
 
@@ -193,9 +193,4 @@ async function setPromptState(
   const entry = await getPromptById(tx, session.id, to.messageId);
   if (!entry?.value || entry.value.state === to.state) return;
   putPrompt(tx, entry, { ...entry.value, state: to.state, projectId: session.projectId });
-}
-
-function promptStateOf(report: TurnReport): PromptState {
-  if (report.error || report.interrupted) return "failed";
-  return report.stopReason === "cancelled" ? "cancelled" : "done";
 }

@@ -1,21 +1,27 @@
 /**
  * Nodes: those that fell silent are shown as unreachable and, after a long silence, given up as lost with their runs;
- * warm ones past their expiry and destroying ones whose due keys were lost go on.
+ * warm ones past their expiry and destroying ones whose due keys were lost go on; claims that nothing holds any more end.
  */
 import type { Edge } from "../../edge.ts";
 import { deleteMachine } from "../../nodes/destroy.ts";
 import { expireWarm } from "../../nodes/lifecycle.ts";
+import { putAfterClaims } from "../../nodes/state.ts";
 import { change } from "../../store/change.ts";
 import { nodeKey } from "../../store/keys.ts";
-import { listLiveNodes, type NodeRecord, putNode, readBeat } from "../../store/nodes.ts";
+import { type Claim, listLiveNodes, type NodeRecord, putNode, readBeat } from "../../store/nodes.ts";
+import { isLive, readTask } from "../../store/tasks.ts";
+import { readWorkspace } from "../../store/workspaces.ts";
+import { endClaimOf } from "../../tasks/finish.ts";
 import { loseNode } from "../../tasks/lose.ts";
+import { mendEach } from "../mend_each.ts";
 
 const GRACE_MS = 90_000;
 
 export async function sweepNodes(edge: Edge): Promise<number> {
-  let mended = 0;
-  for await (const node of listLiveNodes(edge.store)) if (await sweepNode(edge, node)) mended++;
-  return mended;
+  return await mendEach(edge, listLiveNodes(edge.store), {
+    idOf: (node) => node.id,
+    mend: (node) => sweepNode(edge, node),
+  });
 }
 
 async function sweepNode(edge: Edge, node: NodeRecord): Promise<boolean> {
@@ -26,15 +32,27 @@ async function sweepNode(edge: Edge, node: NodeRecord): Promise<boolean> {
     return true;
   }
   if (node.status === "warm" && node.warmUntil! + GRACE_MS < now) return await expireWarm(edge, node.id);
+  if (await endDeadClaims(edge, node)) return true;
   if (node.status === "provisioning") return await sweepProvisioning(edge, node);
-  const silentMs = now - ((await readBeat(edge.store, node.id))?.at ?? node.registeredAt ?? node.createdAt);
-  if (silentMs > edge.config.NODE_LOST_AFTER_MS) return await loseNode(edge, node.id);
-  if (silentMs > edge.config.HEARTBEAT_STALE_MS && node.health === "ok") return await markUnreachable(edge, node.id);
-  return false;
+  return await sweepSilent(edge, node) || await sweepIdle(edge, node);
 }
 
 async function sweepProvisioning(edge: Edge, node: NodeRecord): Promise<boolean> {
   if (edge.clock() - node.createdAt < edge.config.NODE_AGENT_READY_TIMEOUT_MS + GRACE_MS) return false;
+  return await loseNode(edge, node.id);
+}
+
+/**
+ * No node is lost at first sight: when the edge itself was away every node seems silent, and gets the time to show that
+ * it lives.
+ */
+async function sweepSilent(edge: Edge, node: NodeRecord): Promise<boolean> {
+  const { NODE_LOST_AFTER_MS, HEARTBEAT_STALE_MS } = edge.config;
+  const now = edge.clock();
+  const silentMs = now - ((await readBeat(edge.store, node.id))?.at ?? node.registeredAt ?? node.createdAt);
+  if (silentMs <= HEARTBEAT_STALE_MS) return false;
+  if (node.health === "ok") return await markUnreachable(edge, node.id);
+  if (silentMs <= NODE_LOST_AFTER_MS || now - node.updatedAt < HEARTBEAT_STALE_MS) return false;
   return await loseNode(edge, node.id);
 }
 
@@ -45,4 +63,34 @@ async function markUnreachable(edge: Edge, nodeId: string): Promise<boolean> {
     putNode(tx, entry, { ...entry.value, health: "unreachable" });
     return true;
   }, edge.clock);
+}
+
+/** An automatic node that nothing uses costs money: it becomes warm, or goes when it drains. */
+async function sweepIdle(edge: Edge, node: NodeRecord): Promise<boolean> {
+  const isIdle = (now: NodeRecord) => now.status === "active" && now.autoProvisioned && now.claims.length === 0;
+  if (!isIdle(node) || edge.clock() - node.updatedAt < GRACE_MS) return false;
+  return await change(edge.store, async (tx) => {
+    const entry = await tx.get<NodeRecord>(nodeKey(node.id)) as Deno.KvEntry<NodeRecord>;
+    if (!entry.value || !isIdle(entry.value)) return false;
+    putAfterClaims(tx, entry, entry.value, edge.config);
+    return true;
+  }, edge.clock);
+}
+
+async function endDeadClaims(edge: Edge, node: NodeRecord): Promise<boolean> {
+  let ended = false;
+  for (const claim of node.claims) {
+    if (edge.clock() - claim.at < GRACE_MS || await isHeld(edge, claim)) continue;
+    edge.log.warn("claim_without_holder", { nodeId: node.id, taskId: claim.taskId, workspaceId: claim.workspaceId });
+    await change(edge.store, (tx) => endClaimOf(tx, edge, { nodeId: node.id, token: claim.token }), edge.clock);
+    ended = true;
+  }
+  return ended;
+}
+
+/** Before it is handed over a claim belongs to its task, then to the workspace; both end it in their own commit. */
+async function isHeld(edge: Edge, { projectId, taskId, workspaceId, token }: Claim): Promise<boolean> {
+  if (workspaceId) return ((await readWorkspace(edge.store, workspaceId))?.status ?? "stopped") !== "stopped";
+  const task = projectId && taskId ? await readTask(edge.store, projectId, taskId) : null;
+  return task !== null && isLive(task) && task.claimToken === token;
 }

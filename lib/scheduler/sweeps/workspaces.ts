@@ -1,21 +1,26 @@
 /** Workspaces past their time whose due keys were lost: kept ones are discarded, stopping ones count as stopped. */
 import type { Edge } from "../../edge.ts";
-import { listLiveWorkspaces, readWorkspace } from "../../store/workspaces.ts";
+import { listLiveWorkspaces, readWorkspace, type WorkspaceRecord } from "../../store/workspaces.ts";
 import { discardWorkspace, releaseWorkspace } from "../../tasks/release.ts";
+import { mendEach } from "../mend_each.ts";
 
 const GRACE_MS = 90_000;
 
 export async function sweepWorkspaces(edge: Edge): Promise<number> {
-  let mended = 0;
+  return await mendEach(edge, listLiveWorkspaces(edge.store), {
+    idOf: (workspaceId) => workspaceId,
+    mend: (workspaceId) => sweepWorkspace(edge, workspaceId),
+  });
+}
+
+async function sweepWorkspace(edge: Edge, workspaceId: string): Promise<boolean> {
   const past = edge.clock() - GRACE_MS;
-  for await (const id of listLiveWorkspaces(edge.store)) {
-    const workspace = await readWorkspace(edge.store, id);
-    if (!workspace) continue;
-    if (workspace.keptUntil !== null && workspace.keptUntil < past) await discardWorkspace(edge, id);
-    else if (workspace.status === "stopping" && workspace.updatedAt + edge.config.WORKSPACE_STOP_TIMEOUT_MS < past) {
-      await releaseWorkspace(edge, id);
-    } else continue;
-    mended++;
-  }
-  return mended;
+  const isKeptTooLong = ({ keptUntil }: WorkspaceRecord) => keptUntil !== null && keptUntil < past;
+  const isStoppingTooLong = ({ status, updatedAt }: WorkspaceRecord) =>
+    status === "stopping" && updatedAt + edge.config.WORKSPACE_STOP_TIMEOUT_MS < past;
+  const workspace = await readWorkspace(edge.store, workspaceId);
+  if (workspace && isKeptTooLong(workspace)) await discardWorkspace(edge, workspaceId, isKeptTooLong);
+  else if (workspace && isStoppingTooLong(workspace)) await releaseWorkspace(edge, workspaceId, isStoppingTooLong);
+  else return false;
+  return true;
 }
