@@ -14,6 +14,8 @@ const WORKERS = 4;
 const TIMER_MAX_MS = 60_000;
 /** A due key this near in the future is waited for by a timer, also where there are queues: those come late. */
 const NEAR_MS = 1_000;
+/** After the store failed it is asked again this soon. */
+const RETRY_MS = 1_000;
 
 export interface LoopOptions {
   /** Ring by queued messages (needs a store with queues) or by timers alone. */
@@ -46,7 +48,7 @@ export class DueLoop {
   ring(): void {
     if (this.#stopped) return;
     this.#again = true;
-    this.#running ??= this.#run().finally(() => this.#running = null);
+    this.#running ??= this.#run();
   }
 
   /** Resolves when nothing that was due is left undone. */
@@ -96,11 +98,15 @@ export class DueLoop {
       this.#again = false;
       try {
         await this.#doDue();
+        await this.#setNextTimer();
       } catch (error) {
-        if (!this.#stopped) this.#edge.log.error("due_loop_failed", { error });
+        if (this.#stopped) break;
+        this.#edge.log.error("due_loop_failed", { error });
+        this.#setTimer(this.#edge.clock() + RETRY_MS, this.#edge.clock());
       }
     }
-    if (!this.#stopped) await this.#setNextTimer();
+    // In the same turn as the last look at `again`, so that no ring falls between the two.
+    this.#running = null;
   }
 
   async #doDue(): Promise<void> {
@@ -116,20 +122,20 @@ export class DueLoop {
   }
 
   async #doItem(item: DueItem): Promise<void> {
-    const taken = await takeDue(this.#edge.store, item, this.#edge.clock());
-    if (!taken) return;
     try {
+      const taken = await takeDue(this.#edge.store, item, this.#edge.clock());
+      if (!taken) return;
       await handleDue(this.#edge, taken);
       await settleDue(this.#edge.store, taken);
     } catch (error) {
       // The key stays where it was moved to: the item comes back by itself.
+      if (this.#stopped) return;
       this.#edge.log.error("due_item_failed", { kind: item.kind, id: item.id, reason: messageOf(error), error });
     }
   }
 
   async #setNextTimer(): Promise<void> {
-    const at = await nextDueAt(this.#edge.store).catch(() => null);
-    const now = this.#edge.clock();
-    if (at !== null) this.#setTimer(at, now);
+    const at = await nextDueAt(this.#edge.store);
+    if (at !== null) this.#setTimer(at, this.#edge.clock());
   }
 }
