@@ -44,6 +44,7 @@ export const edgeEnvironment = z.object({
   MAX_MESSAGES_PER_SESSION: amount(100_000, 10),
   MAX_MESSAGES_PER_BATCH: z.coerce.number().int().min(1).max(100).default(100),
   MAX_MESSAGES_PAYLOAD_BYTES: z.coerce.number().int().min(1_024).max(262_144).default(262_144),
+  LIVE_RECHECK_MS: amount(MINUTE, 50),
   RATE_USER_PER_SECOND: amount(40, 1),
   RATE_USER_BURST: amount(200, 1),
   RATE_NODE_PER_SECOND: amount(40, 1),

@@ -3,7 +3,7 @@
  * after it, and every commit that adds an id writes the record too. All of a batch is visible or nothing.
  */
 import type { Edge } from "../edge.ts";
-import { cutText } from "../bytes.ts";
+import { byteLength, cutText } from "../bytes.ts";
 import { AppError } from "../errors.ts";
 import { type Change, change } from "../store/change.ts";
 import { projectTopic, sessionKey } from "../store/keys.ts";
@@ -13,9 +13,12 @@ import type { WorkspaceRecord } from "../store/workspaces.ts";
 import { TOPIC_MAX } from "../wire/limits.ts";
 import type { BatchAnswer, BatchMessage } from "../wire/message.ts";
 
+/** Bytes of content and metadata that fit one atomic operation beside keys, previews and what surrounds them. */
+const STORED_MAX_BYTES = 600 * 1024;
+
 /**
  * Stores a node's batch. Known ids are counted as duplicates. Throws `workspace_without_project`, `session_not_found`,
- * `session_full` (with `remaining`), `store_busy`.
+ * `payload_too_large`, `session_full` (with `remaining`), `store_busy`.
  */
 export async function appendBatch(
   edge: Edge,
@@ -23,6 +26,7 @@ export async function appendBatch(
   messages: BatchMessage[],
 ): Promise<BatchAnswer> {
   const { projectId, sessionId } = requireLinkedSession(workspace, messages);
+  checkSize(messages);
   return await change(edge.store, async (tx) => {
     const entry = await tx.get<SessionRecord>(sessionKey(projectId, sessionId));
     if (entry.value === null) throw sessionNotFound();
@@ -83,6 +87,17 @@ function requireLinkedSession(
 
 function sessionNotFound(): AppError {
   return new AppError("session_not_found", "The workspace has no such session. Send each message to its own session.");
+}
+
+/** JSON may be written shorter than we store it: 1e20 is four bytes on the way in and 21 here. */
+function checkSize(messages: BatchMessage[]): void {
+  const bytes = messages.reduce((sum, message) => sum + storedBytes(message), 0);
+  if (bytes <= STORED_MAX_BYTES) return;
+  throw new AppError("payload_too_large", `The batch takes ${bytes} bytes in the store. Send fewer messages at once.`);
+}
+
+function storedBytes({ content, toolMetadata }: BatchMessage): number {
+  return byteLength(content) + (toolMetadata ? byteLength(JSON.stringify(toolMetadata)) : 0);
 }
 
 function checkRoom(edge: Edge, session: SessionRecord, more: number): void {

@@ -7,10 +7,13 @@ import { AppError, notFound } from "../errors.ts";
 import { type Change, change } from "../store/change.ts";
 import { addCommands } from "../store/commands.ts";
 import { promptKey, sessionKey, workspaceKey } from "../store/keys.ts";
-import { getPromptById, type PromptRecord, putPrompt } from "../store/prompts.ts";
+import { countWaiting, getPromptById, type PromptRecord, putPrompt } from "../store/prompts.ts";
 import { putSession, type SessionRecord } from "../store/sessions.ts";
 import { isWorking, type WorkspaceRecord } from "../store/workspaces.ts";
 import { WAITING_PROMPTS_MAX } from "../wire/limits.ts";
+
+/** Numbers between the prompt handed out last and the newest: prompts taken back keep theirs. */
+const LINE_MAX = 500;
 
 interface SessionRef {
   projectId: string;
@@ -32,7 +35,7 @@ export async function addPrompt(
     const session = await tx.get<SessionRecord>(sessionKey(ref.projectId, ref.id));
     const workspace = await requireTakesPrompts(tx, session.value);
     const { value: current } = session as Deno.KvEntry<SessionRecord>;
-    if (current.promptCount - current.promptsTaken >= WAITING_PROMPTS_MAX) {
+    if (await isLineFull(tx, current)) {
       throw new AppError(
         "too_many_prompts",
         `${WAITING_PROMPTS_MAX} prompts wait already. Remove one or let the agent go on.`,
@@ -96,7 +99,12 @@ async function requireTakesPrompts(tx: Change, session: SessionRecord | null): P
   return workspace;
 }
 
-/** A prompt and its session are checked together: handing out and editing at once cannot both win. */
+async function isLineFull(tx: Change, session: SessionRecord): Promise<boolean> {
+  if (session.promptCount - session.promptsTaken >= LINE_MAX) return true;
+  return await countWaiting(tx, session, LINE_MAX) >= WAITING_PROMPTS_MAX;
+}
+
+/** Whoever hands a prompt out writes its record too: handing out and editing at once cannot both win. */
 async function changeQueued(
   edge: Edge,
   ref: SessionRef,

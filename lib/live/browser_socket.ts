@@ -3,6 +3,7 @@
  * being looked at. Slow readers lose live frames first and the socket then; login and membership are looked at again.
  */
 import type { Edge } from "../edge.ts";
+import { messageOf } from "../errors.ts";
 import { PROTOCOL } from "../wire/limits.ts";
 import { browserFrame, type ServerFrame } from "../wire/feed.ts";
 import type { Follower } from "./topic.ts";
@@ -11,8 +12,8 @@ import { writeCursor } from "./cursor.ts";
 const DROP_LIVE_ABOVE = 1024 * 1024;
 const CLOSE_ABOVE = 8 * 1024 * 1024;
 const PING_MS = 25_000;
-const RECHECK_MS = 60_000;
 const FRAME_IN_MAX = 4_096;
+/** Sessions followed at once; whoever looks at more leaves the one that was taken up first. */
 const SUBSCRIPTIONS_MAX = 20;
 
 export interface BrowserSocketOptions {
@@ -21,7 +22,9 @@ export interface BrowserSocketOptions {
   after: string | null;
   /** Whether the caller may still follow; the code to close with otherwise (4401 signed out, 4403 no member). */
   recheck: () => Promise<null | 4401 | 4403>;
-  /** Somebody starts to look at a session: whoever holds its open text should send it whole. */
+  /** The session whose messages are wanted from the first frame on, those that were missed included. */
+  sessionId: string | null;
+  /** Whether the caller may follow the session; whoever holds its open text should send it whole. */
   onSubscribe: (sessionId: string) => Promise<boolean>;
 }
 
@@ -37,18 +40,22 @@ export function serveBrowserSocket(edge: Edge, socket: WebSocket, options: Brows
       if (wanted && socket.bufferedAmount <= DROP_LIVE_ABOVE) send(frame);
     },
   };
+  const context: SocketContext = { edge, socket, followed, options, send };
   let leave = () => {};
-  const timers = [
-    setInterval(() => send({ type: "ping" }), PING_MS),
-    setInterval(() => void recheck(socket, options), RECHECK_MS),
-  ];
-  socket.onopen = async () => {
+  let timers: ReturnType<typeof setInterval>[] = [];
+  const greet = async () => {
+    timers = [
+      setInterval(() => send({ type: "ping" }), PING_MS),
+      setInterval(() => void recheck(socket, options), edge.config.LIVE_RECHECK_MS),
+    ];
     const versionstamp = await edge.live.cursor(options.topic);
     send({ type: "hello", cursor: writeCursor({ versionstamp, at: edge.clock() }), protocol: PROTOCOL });
+    if (options.sessionId) await subscribe(options.sessionId, context);
     leave = await edge.live.follow(options.topic, follower, options.after);
     if (socket.readyState !== WebSocket.OPEN) leave();
   };
-  socket.onmessage = (event) => void onFrame(event.data, { edge, socket, followed, options, send });
+  socket.onopen = () => void orClose(context, greet());
+  socket.onmessage = (event) => void orClose(context, onFrame(event.data, context));
   socket.onclose = () => {
     timers.forEach(clearInterval);
     leave();
@@ -64,13 +71,28 @@ interface SocketContext {
   send: (frame: ServerFrame) => void;
 }
 
+/** A store that fails costs the reader its socket, not everybody the process: the reader comes back by itself. */
+async function orClose(at: SocketContext, work: Promise<void>): Promise<void> {
+  try {
+    await work;
+  } catch (error) {
+    at.edge.log.warn("live_socket_failed", { topic: at.options.topic, reason: messageOf(error) });
+    close(at.socket, 1011, "The edge could not read its store. Reconnect.");
+  }
+}
+
 async function onFrame(data: unknown, at: SocketContext): Promise<void> {
   const frame = parseFrame(data);
-  if (!frame) return at.socket.close(4400, "A frame was not one of the protocol.");
-  if (frame.type !== "subscribe" || at.followed.size >= SUBSCRIPTIONS_MAX) return;
-  if (!await at.options.onSubscribe(frame.sessionId)) return;
-  at.followed.add(frame.sessionId);
-  for (const open of at.edge.live.open.list(frame.sessionId)) at.send(open);
+  if (!frame) return close(at.socket, 4400, "A frame was not one of the protocol.");
+  if (frame.type === "subscribe") await subscribe(frame.sessionId, at);
+}
+
+async function subscribe(sessionId: string, at: SocketContext): Promise<void> {
+  if (!await at.options.onSubscribe(sessionId)) return;
+  at.followed.delete(sessionId);
+  at.followed.add(sessionId);
+  if (at.followed.size > SUBSCRIPTIONS_MAX) at.followed.delete(at.followed.keys().next().value!);
+  for (const open of at.edge.live.open.list(sessionId)) at.send(open);
 }
 
 function parseFrame(data: unknown) {
@@ -84,13 +106,15 @@ function parseFrame(data: unknown) {
 
 function sendFrame(socket: WebSocket, frame: ServerFrame): void {
   if (socket.readyState !== WebSocket.OPEN) return;
-  if (socket.bufferedAmount > CLOSE_ABOVE) return socket.close(1013, "You read too slowly. Reconnect.");
+  if (socket.bufferedAmount > CLOSE_ABOVE) return close(socket, 1013, "You read too slowly. Reconnect.");
   socket.send(JSON.stringify(frame));
+}
+
+function close(socket: WebSocket, code: number, reason: string): void {
+  if (socket.readyState === WebSocket.OPEN) socket.close(code, reason);
 }
 
 async function recheck(socket: WebSocket, options: BrowserSocketOptions): Promise<void> {
   const code = await options.recheck().catch(() => null);
-  if (code !== null && socket.readyState === WebSocket.OPEN) {
-    socket.close(code, code === 4401 ? "You are signed out." : "You have no access any more.");
-  }
+  if (code !== null) close(socket, code, code === 4401 ? "You are signed out." : "You have no access any more.");
 }

@@ -24,7 +24,7 @@ export async function readFrames(
     case "message":
       return options.wants(pointer[1]) ? await readMessages(store, pointer[1], [pointer[2], pointer[3]]) : [];
     case "messageUpdated":
-      return await readUpdated(store, pointer[1], pointer[2]);
+      return options.wants(pointer[1]) ? await readUpdated(store, pointer[1], pointer[2]) : [];
     case "session":
     case "sessionCreated":
     case "sessionStopped":

@@ -39,11 +39,17 @@ export class Live {
   async follow(topic: string, follower: Follower, after: string | null): Promise<() => void> {
     const reader = this.#topics.get(topic) ?? new TopicReader(this.#store, topic, this.#clock);
     this.#topics.set(topic, reader);
-    await reader.join(follower, after);
-    return () => {
+    const leave = () => {
       reader.leave(follower);
       if (reader.size === 0 && this.#topics.get(topic) === reader) this.#topics.delete(topic);
     };
+    try {
+      await reader.join(follower, after);
+    } catch (error) {
+      leave();
+      throw error;
+    }
+    return leave;
   }
 
   /** The cursor to read before a state that is then shown. */

@@ -2,11 +2,11 @@
  * One reader for one topic of the feed: lists what is new once, turns it into frames once, and hands them to every
  * follower. A serial line (`#run`) keeps joining, replaying and pumping apart.
  */
-import { type FeedEntry, lastVersionstamp, listFeed } from "../store/feed.ts";
+import { type FeedEntry, lastVersionstamp, listFeed, newestVersionstamp } from "../store/feed.ts";
 import type { Store } from "../store/store.ts";
 import type { Pointer } from "../store/change.ts";
 import type { ServerFrame } from "../wire/feed.ts";
-import { isFresh, readCursor, writeCursor } from "./cursor.ts";
+import { type Cursor, isFresh, readCursor, writeCursor } from "./cursor.ts";
 import { readFrames } from "./frames.ts";
 
 /** More entries than this behind, and the reader must start anew from the state. */
@@ -27,6 +27,8 @@ export class TopicReader {
   readonly #topic: string;
   readonly #clock: () => number;
   readonly #followers = new Set<Follower>();
+  /** Those who are still being told what they missed: nobody may drop this reader under them. */
+  readonly #joining = new Set<Follower>();
   #at: string | null = null;
   #line: Promise<void> = Promise.resolve();
   #pumping = false;
@@ -38,20 +40,22 @@ export class TopicReader {
   }
 
   get size(): number {
-    return this.#followers.size;
+    return this.#followers.size + this.#joining.size;
   }
 
   /** Adds a follower: first what it missed since `after`, in order, or a `resync` when that is not to be had. */
   async join(follower: Follower, after: string | null): Promise<void> {
+    this.#joining.add(follower);
     await this.#run(async () => {
       this.#at ??= await lastVersionstamp(this.#store, this.#topic);
       await this.#read();
       if (after !== null) await this.#replay(follower, after);
-      this.#followers.add(follower);
+      if (this.#joining.delete(follower)) this.#followers.add(follower);
     });
   }
 
   leave(follower: Follower): void {
+    this.#joining.delete(follower);
     this.#followers.delete(follower);
   }
 
@@ -88,7 +92,7 @@ export class TopicReader {
 
   async #replay(follower: Follower, after: string): Promise<void> {
     const cursor = readCursor(after);
-    const missed = cursor && isFresh(cursor, this.#clock())
+    const missed = cursor && await this.#isOurs(cursor)
       ? await listFeed(this.#store, this.#topic, { after: cursor.versionstamp, limit: REPLAY_MAX + 1 })
       : null;
     if (!missed || missed.length > REPLAY_MAX) {
@@ -101,6 +105,12 @@ export class TopicReader {
     }
   }
 
+  /** A cursor ahead of the store is of another one, or of this one before it was put back from a copy. */
+  async #isOurs(cursor: Cursor): Promise<boolean> {
+    if (!isFresh(cursor, this.#clock())) return false;
+    return cursor.versionstamp <= await newestVersionstamp(this.#store, this.#topic);
+  }
+
   async #framesOf(changes: Pointer[], wants: (sessionId: string) => boolean): Promise<ServerFrame[]> {
     const options = { topic: this.#topic, wants };
     return (await Promise.all(changes.map((pointer) => readFrames(this.#store, pointer, options)))).flat();
@@ -109,7 +119,7 @@ export class TopicReader {
   /** Only the last frame of a commit carries its cursor: a cut half way repeats the commit. */
   #hand(follower: Follower, frames: ServerFrame[], entry: FeedEntry): void {
     const cursor = this.#cursor(entry.versionstamp);
-    const wanted = frames.filter((frame) => frame.type !== "message.new" || follower.wants(frame.sessionId));
+    const wanted = frames.filter((frame) => !isBody(frame) || follower.wants(frame.sessionId));
     if (wanted.length === 0) return follower.send({ type: "cursor", cursor });
     wanted.forEach((frame, i) => follower.send(i === wanted.length - 1 ? { ...frame, cursor } as ServerFrame : frame));
   }
@@ -130,12 +140,21 @@ export class TopicReader {
   }
 }
 
+function isBody(frame: ServerFrame): frame is Extract<ServerFrame, { type: "message.new" | "message.updated" }> {
+  return frame.type === "message.new" || frame.type === "message.updated";
+}
+
 /** Entities come once and in their newest state: earlier pointers to the same one are dropped, messages are not. */
 function newestOfEach(entries: FeedEntry[]): FeedEntry[] {
-  const last = new Map<string, number>();
-  entries.forEach((entry, i) => entry.changes.forEach((pointer) => last.set(pointer.join(), i)));
-  return entries.map((entry, i) => ({
+  const last = new Map<string, Pointer>();
+  for (const entry of entries) for (const pointer of entry.changes) last.set(entityOf(pointer), pointer);
+  return entries.map((entry) => ({
     ...entry,
-    changes: entry.changes.filter((pointer) => pointer[0] === "message" || last.get(pointer.join()) === i),
+    changes: entry.changes.filter((pointer) => pointer[0] === "message" || last.get(entityOf(pointer)) === pointer),
   }));
+}
+
+/** A session that is new and then changed is one entity. */
+function entityOf(pointer: Pointer): string {
+  return pointer[0] === "sessionCreated" ? `session,${pointer[1]}` : pointer.join();
 }

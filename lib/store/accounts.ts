@@ -70,6 +70,10 @@ export async function readApiKeyByHash(store: Store, hash: string): Promise<ApiK
   return (await store.kv.get<ApiKeyRecord>(apiKeyKey(pointer.value.u, pointer.value.k))).value;
 }
 
+export async function readApiKey(store: Store, userId: string, keyId: string): Promise<ApiKeyRecord | null> {
+  return (await store.kv.get<ApiKeyRecord>(apiKeyKey(userId, keyId))).value;
+}
+
 export async function listApiKeys(store: Store, userId: string): Promise<(ApiKeyRecord & { usedAt: number | null })[]> {
   const keys = await Array.fromAsync(store.kv.list<ApiKeyRecord>({ prefix: ["apiKey", userId] }, { limit: 100 }));
   return await Promise.all(keys.map(async ({ value }) => ({

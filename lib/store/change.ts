@@ -10,7 +10,6 @@ import { dueKey, feedPrefix, headKey, headShard } from "./keys.ts";
 import { isLocked, type Store } from "./store.ts";
 
 const TRIES_MAX = 10;
-const TOTAL_MAX_MS = 10_000;
 const RETRY = { initialMs: 4, maxMs: 200 };
 export const FEED_LIFETIME_MS = 3_600_000;
 /** The longest delay that a queue takes. */
@@ -167,35 +166,67 @@ export class Change {
 }
 
 /**
- * Runs `attempt` until its commit holds: at most ten tries in ten seconds, then `store_busy`. What the attempt throws
- * goes to the caller and nothing is written. When a commit is refused the loop first looks whether its own write is
- * already there, because a client may repeat a commit whose answer was lost.
+ * Runs `attempt` until its commit holds: at most ten tries within the store's patience, then `store_busy`. What the
+ * attempt throws goes to the caller and nothing is written. When a commit is refused the loop first looks whether its
+ * own write is already there, because a client may repeat a commit whose answer was lost.
  */
 export async function change<T>(
   store: Store,
   attempt: (tx: Change) => Promise<T>,
   clock: () => number = Date.now,
 ): Promise<T> {
+  const late = new AbortController();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  // A remote store never times out by itself.
+  const limit = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(storeBusy()), store.patienceMs);
+  });
+  try {
+    return await Promise.race([tryUntilCommitted(store, attempt, { clock, late: late.signal }), limit]);
+  } finally {
+    late.abort();
+    clearTimeout(timer);
+  }
+}
+
+async function tryUntilCommitted<T>(
+  store: Store,
+  attempt: (tx: Change) => Promise<T>,
+  { clock, late }: { clock: () => number; late: AbortSignal },
+): Promise<T> {
   const id = newId();
-  const started = performance.now();
-  for (let tries = 0; tries < TRIES_MAX && performance.now() - started < TOTAL_MAX_MS; tries++) {
+  for (let tries = 0; tries < TRIES_MAX && !late.aborted; tries++) {
     const tx = new Change(store, id, clock());
     const result = await attempt(tx);
-    if (!tx.written) return result;
-    if (await tx.commit() || await isThere(tx)) {
+    if (!tx.written || late.aborted) return result;
+    if (await isCommitted(tx)) {
       store.onAnnounce(tx.topics);
       tx.dues.forEach((at) => store.onDue(at));
       return result;
     }
-    await wait(backoffMs(tries, RETRY, Math.random()));
+    await wait(backoffMs(tries, RETRY, Math.random()), late);
   }
-  throw new AppError("store_busy", "The store is busy with other changes to the same thing. Try again in a moment.", {
-    retryAfterSeconds: 1,
-  });
+  throw storeBusy();
 }
 
+async function isCommitted(tx: Change): Promise<boolean> {
+  try {
+    if (await tx.commit()) return true;
+  } catch (error) {
+    if (await isThere(tx).catch(() => false)) return true;
+    throw error;
+  }
+  return await isThere(tx);
+}
+
+/** Any one record tells: a commit lands whole, and another writer may have changed some of them since. */
 async function isThere(tx: Change): Promise<boolean> {
-  const [first] = tx.puts;
-  if (!first) return false;
-  return (await tx.get<Versioned>(first)).value?.change === tx.id;
+  const records = await Promise.all(tx.puts.map((key) => tx.get<Versioned>(key)));
+  return records.some((record) => record.value?.change === tx.id);
+}
+
+function storeBusy(): AppError {
+  return new AppError("store_busy", "The store is busy with other changes to the same thing. Try again in a moment.", {
+    retryAfterSeconds: 1,
+  });
 }

@@ -14,8 +14,9 @@ export interface DueItem {
   kind: DueKind;
   id: string;
   token: string;
-  /** The key under which the item is held now. */
+  /** The key under which the item is held now, and the commit that wrote it. */
   key: Deno.KvKey;
+  versionstamp: string;
   /** When it was due. */
   at: number;
 }
@@ -24,7 +25,7 @@ export interface DueItem {
 export async function listDue(store: Store, now: number, limit: number): Promise<DueItem[]> {
   const items: DueItem[] = [];
   for await (const entry of store.kv.list<{ token: string }>({ start: ["due"], end: ["due", now + 1] }, { limit })) {
-    items.push(toItem(entry.key, entry.value.token));
+    items.push(toItem(entry));
   }
   return items;
 }
@@ -40,18 +41,20 @@ export async function takeDue(store: Store, item: DueItem, now: number): Promise
   const entry = await store.kv.get<{ token: string }>(item.key);
   if (entry.value === null) return null;
   const key = dueKey(now + DUE_LEASE_MS, item.kind, item.id);
+  // Where the same thing is due at just that time already, its key must not be lost: the next look takes this one.
+  const free = { key, versionstamp: null };
   try {
-    const { ok } = await store.kv.atomic().check(entry).delete(item.key).set(key, entry.value).commit();
-    return ok ? { ...item, key } : null;
+    const taken = await store.kv.atomic().check(entry, free).delete(item.key).set(key, entry.value).commit();
+    return taken.ok ? { ...item, key, versionstamp: taken.versionstamp } : null;
   } catch (error) {
     if (isLocked(error)) return null;
     throw error;
   }
 }
 
-/** Removes an item that was taken; in the handler's own commit where it has one, else alone. */
+/** Removes an item that was taken, unless the handler made the same thing due again at the very same time. */
 export async function settleDue(store: Store, item: DueItem): Promise<void> {
-  await store.kv.delete(item.key);
+  await store.kv.atomic().check(item).delete(item.key).commit();
 }
 
 /** Whether the record still wants what the item was written for. */
@@ -64,7 +67,7 @@ export function scheduleLoose(tx: Change, due: { kind: DueKind; id: string; at: 
   tx.schedule({}, due);
 }
 
-function toItem(key: Deno.KvKey, token: string): DueItem {
+function toItem({ key, value, versionstamp }: Deno.KvEntry<{ token: string }>): DueItem {
   const [, at, kind, id] = key as [string, number, DueKind, string];
-  return { kind, id, token, key, at };
+  return { kind, id, token: value.token, key, versionstamp, at };
 }

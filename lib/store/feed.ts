@@ -3,7 +3,7 @@
  * versionstamp. A list's start is inclusive, so the walk begins at cursor + "\0".
  */
 import type { Pointer } from "./change.ts";
-import { feedPrefix, HEAD_SHARDS, headKey } from "./keys.ts";
+import { feedPrefix, HEAD_SHARDS, headKey, headShard } from "./keys.ts";
 import type { Store } from "./store.ts";
 
 export interface FeedEntry {
@@ -37,6 +37,11 @@ export async function lastVersionstamp(store: Store, topic: string): Promise<str
     return entry.key.at(-1) as string;
   }
   return FEED_START;
+}
+
+/** A versionstamp at or after every entry that the topic ever had: entries go after an hour, its head stays. */
+export async function newestVersionstamp(store: Store, topic: string): Promise<string> {
+  return (await store.kv.get(headKey(headShard(topic)))).versionstamp ?? FEED_START;
 }
 
 /** Yields the shards whose head has changed; the first answer holds the state at the start. Ends with the store. */

@@ -74,9 +74,14 @@ export const nodeTopic = (n: string): string => `n:${n}`;
 
 export const HEAD_SHARDS = 10;
 
-/** The head shard of a topic: FNV-1a over its UTF-16 units. */
+/** The head shard of a topic. */
 export function headShard(topic: string): number {
   let hash = 0x811c9dc5;
-  for (let i = 0; i < topic.length; i++) hash = Math.imul(hash ^ topic.charCodeAt(i), 0x01000193);
-  return (hash >>> 0) % HEAD_SHARDS;
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+  return hash >>> 0;
+  return fnv1a(topic) % HEAD_SHARDS;
+}
+
+/** FNV-1a over the UTF-16 units of a text: spreads, and keeps no secret. */
+export function fnv1a(text: string): number {
 }

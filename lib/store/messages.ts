@@ -95,8 +95,12 @@ export async function listMessages(
   query: MessagePageQuery,
 ): Promise<MessagePage> {
   const forward = query.after !== undefined;
+  // The store refuses a range that ends before it starts.
   const range = forward
-    ? { start: msgKey(session.id, query.after! + 1), end: msgKey(session.id, Number.MAX_SAFE_INTEGER) }
+    ? {
+      start: msgKey(session.id, Math.min(query.after!, session.lastSeq) + 1),
+      end: msgKey(session.id, Number.MAX_SAFE_INTEGER),
+    }
     : { start: msgKey(session.id, 0), end: msgKey(session.id, query.before ?? Number.MAX_SAFE_INTEGER) };
   const items: Message[] = [];
   let [bytes, hasMore] = [0, false];
@@ -106,12 +110,16 @@ export async function listMessages(
       hasMore = true;
       break;
     }
-    const item = toMessage(entry.key[2] as number, entry.value);
-    bytes += item.content.length;
-    items.push(item);
+    bytes += shownBytes(entry.value);
+    items.push(toMessage(entry.key[2] as number, entry.value));
   }
   const lastSeq = Math.max(session.lastSeq, ...items.map((item) => item.seq));
   return { items: forward ? items : items.reverse(), hasMore, lastSeq };
+}
+
+/** What a message takes in a page: its content or the preview of it, and its tool's metadata. */
+function shownBytes({ body, meta }: MessageRecord): number {
+  return (body instanceof Uint8Array ? body : body.preview).length + (meta?.length ?? 0);
 }
 
 /** The messages of a range of seq, both ends included, long content as previews. */

@@ -1,5 +1,6 @@
 /** Lists in pages: an opaque cursor, a limit, and a bound on the keys that one request looks at. */
 import { AppError } from "../errors.ts";
+import { fnv1a } from "./keys.ts";
 
 /** How many keys a filtered page looks at before it ends with a cursor. */
 export const SCAN_MAX = 1_000;
@@ -25,9 +26,10 @@ export async function listPage<T>(
   options: PageOptions & { pick: (key: Deno.KvKey, value: unknown) => Promise<T | null> },
 ): Promise<Page<T>> {
   const items: T[] = [];
+  const tag = tagOf(prefix, options);
   const iterator = kv.list({ prefix }, {
     reverse: options.reverse ?? false,
-    cursor: options.cursor,
+    cursor: readCursor(tag, options.cursor),
     batchSize: Math.min(500, options.limit + 1),
   });
   for (let looked = 0; items.length < options.limit && looked < SCAN_MAX; looked++) {
@@ -37,7 +39,18 @@ export async function listPage<T>(
     if (item !== null) items.push(item);
   }
   const cursor = iterator.cursor;
-  return { items, nextCursor: (await nextEntry(iterator)).done ? null : cursor };
+  return { items, nextCursor: (await nextEntry(iterator)).done ? null : tag + cursor };
+}
+
+/** The store takes the cursor of any list and goes on somewhere: so each names the list and the direction it is of. */
+function tagOf(prefix: Deno.KvKey, options: PageOptions): string {
+  return `${fnv1a(JSON.stringify([prefix, options.reverse ?? false])).toString(36)}.`;
+}
+
+function readCursor(tag: string, cursor: string | undefined): string | undefined {
+  if (cursor === undefined) return undefined;
+  if (!cursor.startsWith(tag) || cursor.length === tag.length) throw foreignCursor();
+  return cursor.slice(tag.length);
 }
 
 async function nextEntry(iterator: Deno.KvListIterator<unknown>): Promise<IteratorResult<Deno.KvEntry<unknown>>> {
@@ -45,8 +58,10 @@ async function nextEntry(iterator: Deno.KvListIterator<unknown>): Promise<Iterat
     return await iterator.next();
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
-    throw new AppError("invalid_request", "The cursor is not one of this list. Start again without it.", {
-      cause: error,
-    });
+    throw foreignCursor(error);
   }
+}
+
+function foreignCursor(cause?: unknown): AppError {
+  return new AppError("invalid_request", "The cursor is not one of this list. Start again without it.", { cause });
 }

@@ -62,6 +62,16 @@ export async function nextWaiting(tx: Change, session: SessionRecord): Promise<D
   return null;
 }
 
+/** How many prompts wait, those taken back left out; counts no further than `limit` numbers. */
+export async function countWaiting(tx: Change, session: SessionRecord, limit: number): Promise<number> {
+  const range = {
+    start: promptKey(session.id, session.promptsTaken + 1),
+    end: promptKey(session.id, session.promptCount + 1),
+  };
+  const waiting = await Array.fromAsync(tx.kv.list<PromptRecord>(range, { limit }));
+  return waiting.filter((entry) => entry.value.state === "queued").length;
+}
+
 export function toPrompt(record: PromptRecord): Prompt {
   return {
     messageId: record.messageId,

@@ -91,7 +91,7 @@ export function newSession(
 
 /** One page of a project's sessions, newest activity first; `q` looks into topics and task titles. */
 export async function listSessions(store: Store, projectId: string, query: SessionListQuery): Promise<Page<Session>> {
-  const words = query.q?.toLowerCase();
+  if (query.taskId) return await listSessionOfTask(store, projectId, { ...query, taskId: query.taskId });
   return await listPage(store.kv, ["sessionByActivity", projectId], {
     limit: query.limit,
     cursor: query.cursor,
@@ -100,12 +100,28 @@ export async function listSessions(store: Store, projectId: string, query: Sessi
       const record = await readSession(store, projectId, key[3] as string);
       // An index entry that a newer activity has moved while this list was being read.
       if (!record || record.activeAt !== key[2]) return null;
-      if (query.taskId && record.taskId !== query.taskId) return null;
-      if (query.status && record.status !== query.status) return null;
-      const session = await toSession(store, record);
-      return words && !`${session.topic} ${session.task?.title}`.toLowerCase().includes(words) ? null : session;
+      return await toFitting(store, record, query);
     },
   });
+}
+
+/** A task names its one session, so nothing is searched. */
+async function listSessionOfTask(
+  store: Store,
+  projectId: string,
+  query: SessionListQuery & { taskId: string },
+): Promise<Page<Session>> {
+  const task = await readTask(store, projectId, query.taskId);
+  const record = task && await readSession(store, projectId, task.sessionId);
+  const session = record && await toFitting(store, record, query);
+  return { items: session ? [session] : [], nextCursor: null };
+}
+
+async function toFitting(store: Store, record: SessionRecord, query: SessionListQuery): Promise<Session | null> {
+  if (query.status && record.status !== query.status) return null;
+  const session = await toSession(store, record);
+  const text = `${session.topic ?? ""}\n${session.task?.title ?? ""}`.toLowerCase();
+  return query.q && !text.includes(query.q.toLowerCase()) ? null : session;
 }
 
 /** As the wire has it, with the summaries of its task and its workspace. */

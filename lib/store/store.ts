@@ -7,6 +7,7 @@ import { newId } from "../ids.ts";
 import { metaKey } from "./keys.ts";
 
 const SCHEMA = 1;
+const PATIENCE_MS = 10_000;
 
 export interface Store {
   kv: Deno.Kv;
@@ -16,6 +17,8 @@ export interface Store {
   queues: boolean;
   /** Names this deployment: on servers at a provider and in marks of processes. */
   installationId: string;
+  /** How long a change is tried before its caller is told that the store is busy. */
+  patienceMs: number;
   /** Hint to the scheduler of this process that something is due at this time; lost hints only cost time. */
   onDue: (atMs: number) => void;
   /** Hint to the heads of this process that these topics have news. */
@@ -36,7 +39,8 @@ export async function openStore(path: string | undefined): Promise<Store> {
     await checkSchema(kv);
     await probeVersionstampKeys(kv);
     const installationId = await readInstallationId(kv);
-    return { kv, watchKv, queues: !remote, installationId, onDue: () => {}, onAnnounce: () => {}, close };
+    const hints = { onDue: () => {}, onAnnounce: () => {} };
+    return { kv, watchKv, queues: !remote, installationId, patienceMs: PATIENCE_MS, ...hints, close };
   } catch (error) {
     close();
     throw error;

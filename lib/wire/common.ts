@@ -2,8 +2,9 @@
 import { z } from "zod";
 import { BRANCH_MAX, PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX, URL_MAX } from "./limits.ts";
 
-export const uuid: z.ZodString = z.string().regex(
-  /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i,
+/** In whatever case it came, in lower case from here on: ids are compared and are parts of keys. */
+export const uuid: z.ZodString = z.string().toLowerCase().regex(
+  /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/,
   "must be a UUID",
 );
 

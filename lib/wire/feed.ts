@@ -52,6 +52,12 @@ export const serverFrame = z.discriminatedUnion("type", [
 ]);
 export type ServerFrame = z.infer<typeof serverFrame>;
 
+/**
+ * How a socket begins: `after` is the last cursor taken in; `session` is followed from the first frame on, so that its
+ * messages are among what was missed.
+ */
+export const followQuery = z.object({ after: z.string().max(200).optional(), session: uuid.optional() });
+
 export const browserFrame = z.discriminatedUnion("type", [
   z.object({ type: z.literal("subscribe"), sessionId: uuid }),
   z.object({ type: z.literal("pong") }),

@@ -37,7 +37,7 @@ const boundedMetadata = toolMetadata.refine(
 );
 
 export const batchMessage = z.object({
-  messageId: uuid.transform((id) => id.toLowerCase()),
+  messageId: uuid,
   sessionId: uuid,
   role: messageRole,
   content: z.string().min(1, "must not be empty"),

@@ -50,7 +50,7 @@ export const prompt = z.object({
 });
 export type Prompt = z.infer<typeof prompt>;
 export const createPrompt = z.strictObject({
-  messageId: uuid.transform((id) => id.toLowerCase()),
+  messageId: uuid,
   text: text(PROMPT_MAX),
 });
 export const patchPrompt = z.strictObject({ text: text(PROMPT_MAX) });
