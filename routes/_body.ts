@@ -2,6 +2,9 @@
 import type { z } from "zod";
 import { AppError } from "../lib/errors.ts";
 
+/** No call needs more, and the store cannot keep a value of some thousand levels. */
+const DEPTH_MAX = 100;
+
 export interface ReadBody<T> {
   value: T;
   bytes: Uint8Array<ArrayBuffer>;
@@ -15,6 +18,15 @@ export async function readBody<S extends z.ZodType>(
 ): Promise<ReadBody<z.output<S>>> {
   const bytes = await readBytes(request, maxBytes);
   return { value: parse(schema, readJson(request, bytes), "body"), bytes };
+}
+
+/** The fields of a form that works without a script. Throws `payload_too_large`, `unsupported_media_type`. */
+export async function readForm(request: Request, maxBytes: number): Promise<URLSearchParams> {
+  const bytes = await readBytes(request, maxBytes);
+  if (!/^application\/x-www-form-urlencoded\b/i.test(request.headers.get("content-type") ?? "")) {
+    throw new AppError("unsupported_media_type", "Send the form as application/x-www-form-urlencoded.");
+  }
+  return new URLSearchParams(new TextDecoder().decode(bytes));
 }
 
 /** `value` by `schema`. Throws `invalid_request` that names each field and what is wrong with it. */
@@ -65,11 +77,28 @@ function readJson(request: Request, bytes: Uint8Array): unknown {
   if (!/^application\/json\b/i.test(type)) {
     throw new AppError("unsupported_media_type", "Send the body as JSON with Content-Type: application/json.");
   }
+  if (depthOf(bytes) > DEPTH_MAX) {
+    throw new AppError("invalid_json", `The body nests deeper than the ${DEPTH_MAX} levels that this call takes.`);
+  }
   try {
     return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch (cause) {
     throw new AppError("invalid_json", "The body is not valid JSON in UTF-8.", { cause });
   }
+}
+
+/** How deep arrays and objects nest, counted without parsing. */
+function depthOf(bytes: Uint8Array): number {
+  const [quote, escape, opening, closing] = [0x22, 0x5c, [0x5b, 0x7b], [0x5d, 0x7d]];
+  let [depth, deepest, inText] = [0, 0, false];
+  for (let at = 0; at < bytes.length; at++) {
+    const byte = bytes[at]!;
+    if (inText && byte === escape) at++;
+    else if (byte === quote) inText = !inText;
+    else if (!inText && opening.includes(byte)) deepest = Math.max(deepest, ++depth);
+    else if (!inText && closing.includes(byte)) depth--;
+  }
+  return deepest;
 }
 
 function tooLarge(maxBytes: number): AppError {

@@ -4,7 +4,7 @@
  */
 import type { Context } from "hono";
 import type { z } from "zod";
-import { requireNodeCaller, requireUser, requireWorkspaceCaller, type UserCaller } from "../lib/auth/callers.ts";
+import { requireNodeCaller, requireWorkspaceCaller, type UserCaller } from "../lib/auth/callers.ts";
 import { sha256Bytes } from "../lib/auth/hash.ts";
 import type { NodeClaims, WorkspaceClaims } from "../lib/auth/tokens.ts";
 import type { Edge } from "../lib/edge.ts";
@@ -16,6 +16,7 @@ import type { WorkspaceRecord } from "../lib/store/workspaces.ts";
 import { type Caller, type Endpoint, pathParameters } from "../lib/wire/endpoints.ts";
 import { BODY_MAX_BYTES } from "../lib/wire/limits.ts";
 import { parse, readBody } from "./_body.ts";
+import { anonymousRule, requireUserWithinLimits } from "./_caller.ts";
 import type { App, AppEnv } from "./_context.ts";
 
 /** What a handler gets. Only what fits the endpoint's caller is there; asking for anything else throws. */
@@ -57,12 +58,12 @@ export function serve<Q extends z.ZodType, B extends z.ZodType, A extends z.ZodT
   });
 }
 
-/** Path parameters by their schemas; an id in another form is like one that does not exist. */
+/** Path parameters by their schemas, ids in lower case. Throws `invalid_request` for what cannot be an id. */
 function parseParams(params: Record<string, string>): Record<string, string> {
   return Object.fromEntries(
     Object.entries(params).map(([name, value]) => {
       const schema = pathParameters[name];
-      return [name, schema ? parse(schema, value, "path").toLowerCase() : value];
+      return [name, schema ? parse(schema, value, "path") : value];
     }),
   );
 }
@@ -76,7 +77,7 @@ async function authenticate(c: Context<AppEnv>, caller: Caller, params: Record<s
       buckets.take(`address:${c.get("address")}`, anonymousRule(edge), edge.clock());
       return {} as Who;
     case "user": {
-      const userCaller = await findUserLimited(c);
+      const userCaller = await requireUserWithinLimits(c);
       return { userCaller, user: userCaller.user } as Who;
     }
     case "node": {
@@ -92,26 +93,6 @@ async function authenticate(c: Context<AppEnv>, caller: Caller, params: Record<s
       return { workspace: found.workspace, workspaceClaims: found.claims } as Who;
     }
   }
-}
-
-/** A user within their limit; a caller who is nobody uses up the limit of their address. */
-async function findUserLimited(c: Context<AppEnv>): Promise<UserCaller> {
-  const [edge, buckets] = [c.get("edge"), c.get("buckets")];
-  try {
-    const caller = await requireUser(edge, c.req.raw.headers);
-    const rule = { perSecond: edge.config.RATE_USER_PER_SECOND, burst: edge.config.RATE_USER_BURST };
-    buckets.take(`user:${caller.user.id}`, rule, edge.clock());
-    return caller;
-  } catch (error) {
-    if (error instanceof AppError && error.code === "unauthorized") {
-      buckets.take(`address:${c.get("address")}`, anonymousRule(edge), edge.clock());
-    }
-    throw error;
-  }
-}
-
-function anonymousRule(edge: Edge): { perSecond: number; burst: number } {
-  return { perSecond: edge.config.RATE_ANONYMOUS_PER_SECOND, burst: edge.config.RATE_ANONYMOUS_BURST };
 }
 
 async function readIdempotency(

@@ -3,7 +3,7 @@
  * one place that turns whatever was thrown into a problem document or an error page.
  */
 import type { Context, MiddlewareHandler } from "hono";
-import { isByCookie } from "../lib/auth/callers.ts";
+import { credentialOf } from "../lib/auth/callers.ts";
 import { isLoopback } from "../lib/config.ts";
 import type { Edge } from "../lib/edge.ts";
 import { AppError, toProblem } from "../lib/errors.ts";
@@ -24,7 +24,7 @@ export const observe: MiddlewareHandler<AppEnv> = async (c, next) => {
   c.get("edge").log[status >= 500 ? "error" : "debug"]("request", {
     requestId: c.get("requestId"),
     method: c.req.method,
-    path: c.req.path,
+    path: pathOf(c),
     status,
     ms: Math.round((performance.now() - started) * 10) / 10,
   });
@@ -38,7 +38,7 @@ export const guard: MiddlewareHandler<AppEnv> = async (c, next) => {
     throw new AppError("wrong_host", `This address is not served here. Use ${config.publicUrl}.`);
   }
   const changes = !SAFE_METHODS.has(c.req.method) || c.req.header("upgrade")?.toLowerCase() === "websocket";
-  if (changes && isByCookie(c.req.raw.headers) && !isSameOrigin(c.req.raw.headers, url)) {
+  if (changes && isCrossSite(c.req.raw.headers, url)) {
     throw new AppError(
       "cross_site",
       "The request came from another site and was refused. Open Hearth itself and try again.",
@@ -51,7 +51,7 @@ export const guard: MiddlewareHandler<AppEnv> = async (c, next) => {
 export function answerError(error: unknown, c: Context<AppEnv>): Response {
   const requestId = c.get("requestId") ?? newId();
   if (!(error instanceof AppError)) {
-    c.get("edge").log.error("request_failed", { requestId, method: c.req.method, path: c.req.path, error });
+    c.get("edge").log.error("request_failed", { requestId, method: c.req.method, path: pathOf(c), error });
   }
   const problem = toProblem(error, requestId);
   const headers = new Headers({ "content-type": "application/problem+json", "cache-control": "no-store" });
@@ -74,12 +74,23 @@ function setHeaders(c: Context<AppEnv>): void {
   if (!headers.has("cache-control")) headers.set("cache-control", "no-store");
 }
 
-/** A page on another port of the same host is sent the SameSite cookie too, so the whole origin must match. */
-function isSameOrigin(headers: Headers, url: URL): boolean {
+/**
+ * A page on another port of the same host is sent the SameSite cookie too, so the whole origin must match. Without a
+ * cookie a browser is refused only when it says that it comes from elsewhere: such a form must not sign anybody in.
+ */
+function isCrossSite(headers: Headers, url: URL): boolean {
+  const credential = credentialOf(headers);
+  if (credential === "token") return false;
   const site = headers.get("sec-fetch-site");
-  if (site !== null) return site === "same-origin";
+  if (site !== null) return site !== "same-origin";
   const origin = headers.get("origin");
-  return origin !== null && URL.canParse(origin) && new URL(origin).host === url.host;
+  if (origin === null) return credential === "cookie";
+  return !URL.canParse(origin) || new URL(origin).host !== url.host;
+}
+
+/** The path as the log may have it: a sign-in link is a secret. */
+function pathOf(c: Context<AppEnv>): string {
+  return c.req.path.replace(/^\/signin\/once\/.*/s, "/signin/once/…");
 }
 
 function isOwnHost(url: URL, publicUrl: string): boolean {

@@ -1,5 +1,6 @@
 /** The pages: who may see them, what they are filled with, and the two forms that work without a script. */
 import type { Context } from "hono";
+import type { ContentfulStatusCode } from "hono/utils/http-status";
 import type { ComponentChild } from "preact";
 import { requireProject } from "../lib/auth/access.ts";
 import { findUser, type UserCaller } from "../lib/auth/callers.ts";
@@ -16,9 +17,11 @@ import { listProjects, type ProjectRecord, toProject } from "../lib/store/projec
 import { listSessions, readSession, toSession } from "../lib/store/sessions.ts";
 import { listTasks, readDescription, toTask } from "../lib/store/tasks.ts";
 import { uuid } from "../lib/wire/common.ts";
-import { setLoginCookie, signIn, signOut } from "./api/accounts.ts";
+import { signIn, signOut } from "./api/accounts.ts";
 import { readNodes } from "./api/nodes.ts";
 import { renderApp } from "./_app.tsx";
+import { readForm } from "./_body.ts";
+import { findCaller, setLoginCookie } from "./_caller.ts";
 import type { App, AppEnv } from "./_context.ts";
 import { ErrorPage } from "./_error.tsx";
 import { NodesPage } from "./pages/NodesPage.tsx";
@@ -42,7 +45,7 @@ export interface WebOptions {
  * Mounts the pages. Whoever is not signed in is sent to the sign-in page. Returns how to answer an error as a page.
  */
 export function mountWeb(app: App, options: WebOptions): (error: unknown, c: Ctx) => Promise<Response> {
-  const page = (c: Ctx, title: string, node: ComponentChild, status: 200 | 400 | 401 | 404 | 429 | 500 = 200) =>
+  const page = (c: Ctx, title: string, node: ComponentChild, status: ContentfulStatusCode = 200) =>
     c.html(renderApp(node, { nonce: c.get("nonce"), title, manifest: options.manifest() }), status);
   app.get("/", (c) => c.redirect("/projects"));
   mountSignIn(app, page);
@@ -88,7 +91,7 @@ type Page = (
   c: Ctx,
   title: string,
   node: ComponentChild,
-  status?: 200 | 400 | 401 | 404 | 429 | 500,
+  status?: ContentfulStatusCode,
 ) => Response | Promise<Response>;
 
 async function answerPage(c: Ctx, error: unknown, page: Page): Promise<Response> {
@@ -100,7 +103,7 @@ async function answerPage(c: Ctx, error: unknown, page: Page): Promise<Response>
     c,
     title,
     <ErrorPage me={caller && toUser(caller.user)} {...props} />,
-    problem.status === 404 ? 404 : 500,
+    problem.status as ContentfulStatusCode,
   );
 }
 
@@ -117,7 +120,8 @@ function mountSignIn(app: App, page: Page): void {
       return c.redirect("/projects", 303);
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
-      const status = error.status === 429 ? 429 : error.status === 401 ? 401 : 400;
+      if (error.retryAfterSeconds) c.header("retry-after", String(error.retryAfterSeconds));
+      const status = error.status as ContentfulStatusCode;
       return page(c, "Sign in", <SignInPage error={error.message} githubEnabled={false} />, status);
     }
   });
@@ -139,18 +143,14 @@ function mountSignIn(app: App, page: Page): void {
 }
 
 async function readFormKey(c: Ctx): Promise<string> {
-  if (Number(c.req.header("content-length") ?? 0) > FORM_MAX_BYTES) {
-    throw new AppError("payload_too_large", "This is too long for an API key.");
-  }
-  const form = await c.req.parseBody();
-  const key = typeof form.apiKey === "string" ? form.apiKey.trim() : "";
+  const key = (await readForm(c.req.raw, FORM_MAX_BYTES)).get("apiKey")?.trim();
   if (!key) throw new AppError("invalid_request", "Enter your API key.");
   return key;
 }
 
 function signedIn(handler: (c: Ctx, caller: UserCaller) => Promise<Response>) {
   return async (c: Ctx): Promise<Response> => {
-    const caller = await findUser(c.get("edge"), c.req.raw.headers);
+    const caller = await findCaller(c);
     return caller ? await handler(c, caller) : c.redirect("/signin", 303);
   };
 }

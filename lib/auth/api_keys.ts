@@ -15,6 +15,7 @@ import {
   type UserRecord,
 } from "../store/accounts.ts";
 import { change } from "../store/change.ts";
+import { userKey } from "../store/keys.ts";
 import { API_KEYS_MAX } from "../wire/limits.ts";
 import { sha256 } from "./hash.ts";
 
@@ -30,12 +31,17 @@ export async function makeApiKey(
   userId: string,
   options: { name: string; key?: string },
 ): Promise<{ key: string; record: ApiKeyRecord }> {
-  if ((await listApiKeys(edge.store, userId)).length >= API_KEYS_MAX) {
-    throw new AppError("limit_reached", `You have ${API_KEYS_MAX} API keys, which is the most. Delete one first.`);
-  }
   const key = options.key ?? `hk_${newSecret()}`;
   const record = await newKeyRecord(key, { userId, name: options.name, now: edge.clock() });
-  await change(edge.store, (tx) => Promise.resolve(createApiKey(tx, record)), edge.clock);
+  await change(edge.store, async (tx) => {
+    // The user's record is what all who make keys at once check and write: so the limit is exact.
+    const user = await tx.get<UserRecord>(userKey(userId));
+    if (!user.value) throw notFound("user");
+    if ((await listApiKeys(edge.store, userId)).length >= API_KEYS_MAX) {
+      throw new AppError("limit_reached", `You have ${API_KEYS_MAX} API keys, which is the most. Delete one first.`);
+    }
+    createApiKey(tx.put(user, user.value), record);
+  }, edge.clock);
   return { key, record };
 }
 

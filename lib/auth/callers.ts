@@ -17,6 +17,8 @@ export interface UserCaller {
   user: UserRecord;
   /** The hash of the login; null: the call carried an API key. */
   loginHash: string | null;
+  /** The cookie, when its login was prolonged just now: the browser must learn of it. */
+  prolonged: string | null;
 }
 
 /** The user of a request, by API key or cookie, or null when it carries neither or they are not valid any more. */
@@ -24,11 +26,11 @@ export async function findUser(edge: Edge, headers: Headers): Promise<UserCaller
   const token = bearerOf(headers);
   if (token !== null) {
     const found = await findApiKey(edge, token);
-    return found && { user: found.user, loginHash: null };
+    return found && { user: found.user, loginHash: null, prolonged: null };
   }
   const cookie = cookieOf(headers);
   const found = cookie ? await findLogin(edge, cookie) : null;
-  return found && { user: found.user, loginHash: found.hash };
+  return found && { user: found.user, loginHash: found.hash, prolonged: found.prolonged ? cookie : null };
 }
 
 /** The user of a request. Throws `unauthorized`. */
@@ -38,9 +40,10 @@ export async function requireUser(edge: Edge, headers: Headers): Promise<UserCal
   throw new AppError("unauthorized", "You are not signed in, or your API key is not valid. Sign in and try again.");
 }
 
-/** Whether a browser's cookie, not a header set by a program, is what says who calls. */
-export function isByCookie(headers: Headers): boolean {
-  return bearerOf(headers) === null && cookieOf(headers) !== null;
+/** What says who calls: a header that only a program sets, a browser's cookie, or nothing. */
+export function credentialOf(headers: Headers): "token" | "cookie" | null {
+  if (bearerOf(headers) !== null) return "token";
+  return cookieOf(headers) === null ? null : "cookie";
 }
 
 /** The node of a call to its own path. Throws `unauthorized`, `forbidden`, `not_found`. */

@@ -6,12 +6,14 @@ import {
   type LoginRecord,
   putLogin,
   putSignInLink,
+  readApiKey,
   readLogin,
   readUser,
   takeSignInLink,
   type UserRecord,
 } from "../store/accounts.ts";
 import { change } from "../store/change.ts";
+import { loginKey } from "../store/keys.ts";
 import { sha256 } from "./hash.ts";
 
 export const LOGIN_LIFE_MS = 30 * 24 * 3_600_000;
@@ -30,15 +32,24 @@ export async function startLogin(edge: Edge, userId: string, keyId: string | nul
   return cookie;
 }
 
-/** The user of a login cookie, or null: unknown, expired, ended, or the user is disabled. */
-export async function findLogin(edge: Edge, cookie: string): Promise<{ user: UserRecord; hash: string } | null> {
+/**
+ * The user of a login cookie, or null: unknown, expired, ended, its key revoked, or the user is disabled. `prolonged`:
+ * the login lives longer from now on, and so should the browser's cookie.
+ */
+export async function findLogin(
+  edge: Edge,
+  cookie: string,
+): Promise<{ user: UserRecord; hash: string; prolonged: boolean } | null> {
   const hash = await sha256(cookie);
   const login = await readLogin(edge.store, hash, edge.clock());
   if (!login) return null;
-  const user = await readUser(edge.store, login.userId);
-  if (!user || user.disabled) return null;
-  await prolong(edge, hash, login);
-  return { user, hash };
+  // Looked at each time: a login may have begun in the moment in which its key was revoked.
+  const [user, key] = await Promise.all([
+    readUser(edge.store, login.userId),
+    login.keyId === null ? null : readApiKey(edge.store, login.userId, login.keyId),
+  ]);
+  if (!user || user.disabled || (login.keyId !== null && !key)) return null;
+  return { user, hash, prolonged: await prolong(edge, hash, login) };
 }
 
 export async function endLogin(edge: Edge, login: { userId: string; hash: string }): Promise<void> {
@@ -63,8 +74,14 @@ export async function useSignInLink(edge: Edge, token: string): Promise<string |
   return userId && await startLogin(edge, userId, null);
 }
 
-async function prolong(edge: Edge, hash: string, login: LoginRecord): Promise<void> {
+/** A login that was ended meanwhile stays ended. */
+async function prolong(edge: Edge, hash: string, login: LoginRecord): Promise<boolean> {
   const expiresAt = edge.clock() + LOGIN_LIFE_MS;
-  if (expiresAt - login.expiresAt < RENEW_AFTER_MS) return;
-  await change(edge.store, (tx) => Promise.resolve(putLogin(tx, hash, { ...login, expiresAt })), edge.clock);
+  if (expiresAt - login.expiresAt < RENEW_AFTER_MS) return false;
+  return await change(edge.store, async (tx) => {
+    const entry = await tx.get<LoginRecord>(loginKey(hash));
+    if (!entry.value) return false;
+    putLogin(tx.check(entry), hash, { ...entry.value, expiresAt });
+    return true;
+  }, edge.clock);
 }

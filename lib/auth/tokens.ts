@@ -41,12 +41,12 @@ export async function signWorkspaceToken(keyring: Keyring, claims: WorkspaceClai
 
 /** The claims of a node's token. Throws `unauthorized` with what is wrong with it. */
 export async function verifyNodeToken(keyring: Keyring, token: string, now: number): Promise<NodeClaims> {
-  return nodeClaims.parse(await verify(keyring, "node-callback", token, now));
+  return readClaims(nodeClaims, await verify(keyring, "node-callback", token, now));
 }
 
 /** The claims of a workspace's token. Throws `unauthorized` with what is wrong with it. */
 export async function verifyWorkspaceToken(keyring: Keyring, token: string, now: number): Promise<WorkspaceClaims> {
-  return workspaceClaims.parse(await verify(keyring, "workspace-callback", token, now));
+  return readClaims(workspaceClaims, await verify(keyring, "workspace-callback", token, now));
 }
 
 async function sign(keyring: Keyring, audience: string, claims: Record<string, unknown>, now: number): Promise<string> {
@@ -76,6 +76,12 @@ async function verify(keyring: Keyring, audience: string, token: string, now: nu
       cause: error,
     });
   }
+}
+
+function readClaims<T>(schema: z.ZodType<T>, payload: unknown): T {
+  const claims = schema.safeParse(payload);
+  if (claims.success) return claims.data;
+  throw new AppError("unauthorized", "The token is not valid here.", { cause: claims.error });
 }
 
 function findKey(keyring: Keyring, kid: string | undefined): Uint8Array {

@@ -1,15 +1,15 @@
 /** Signing in and out, who is signed in, API keys, and what the forms may offer. */
-import { deleteCookie, setCookie } from "hono/cookie";
+import { deleteCookie } from "hono/cookie";
 import type { Context } from "hono";
 import { findApiKey, makeApiKey, revokeApiKey } from "../../lib/auth/api_keys.ts";
 import { LOGIN_COOKIE } from "../../lib/auth/callers.ts";
 import { checkFailures, countFailure } from "../../lib/auth/limits.ts";
-import { endLogin, LOGIN_LIFE_MS, startLogin } from "../../lib/auth/logins.ts";
+import { endLogin, startLogin } from "../../lib/auth/logins.ts";
 import { readOptions } from "../../lib/admin/options.ts";
-import type { Edge } from "../../lib/edge.ts";
 import { AppError } from "../../lib/errors.ts";
 import { listApiKeys, toApiKey, toUser, type UserRecord } from "../../lib/store/accounts.ts";
 import { endpoints } from "../../lib/wire/endpoints.ts";
+import { setLoginCookie } from "../_caller.ts";
 import type { App, AppEnv } from "../_context.ts";
 import { serve } from "../_endpoint.ts";
 
@@ -49,18 +49,4 @@ export async function signOut(
 ): Promise<void> {
   if (caller.loginHash) await endLogin(c.get("edge"), { userId: caller.user.id, hash: caller.loginHash });
   deleteCookie(c, LOGIN_COOKIE, { path: "/" });
-}
-
-export function setLoginCookie(c: Context<AppEnv>, value: string): void {
-  setCookie(c, LOGIN_COOKIE, value, {
-    path: "/",
-    httpOnly: true,
-    sameSite: "Lax",
-    secure: isSecure(c.get("edge")),
-    maxAge: LOGIN_LIFE_MS / 1_000,
-  });
-}
-
-function isSecure(edge: Edge): boolean {
-  return edge.config.publicUrl.startsWith("https:");
 }

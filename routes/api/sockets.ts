@@ -1,6 +1,6 @@
 /** The WebSockets of the edge: live updates for browsers, the control link for agents. */
 import { requireProject, requireSession } from "../../lib/auth/access.ts";
-import { findUser, requireNodeCaller, requireUser } from "../../lib/auth/callers.ts";
+import { findUser, requireNodeCaller } from "../../lib/auth/callers.ts";
 import type { Edge } from "../../lib/edge.ts";
 import { AppError } from "../../lib/errors.ts";
 import { serveBrowserSocket } from "../../lib/live/browser_socket.ts";
@@ -9,7 +9,9 @@ import { projectTopic, userTopic } from "../../lib/store/keys.ts";
 import { readMember } from "../../lib/store/projects.ts";
 import { readWorkspace } from "../../lib/store/workspaces.ts";
 import { uuid } from "../../lib/wire/common.ts";
+import { followQuery } from "../../lib/wire/feed.ts";
 import { parse } from "../_body.ts";
+import { requireUserWithinLimits } from "../_caller.ts";
 import type { App } from "../_context.ts";
 
 /** The server pings at half of this; an agent or a browser that does not answer is gone. */
@@ -18,33 +20,40 @@ const IDLE_TIMEOUT_S = 30;
 export function mountSockets(app: App): void {
   app.get("/api/projects/:projectId/ws", async (c) => {
     const edge = c.get("edge");
-    const { user } = await requireUser(edge, c.req.raw.headers);
-    const projectId = parse(uuid, c.req.param("projectId"), "path").toLowerCase();
+    const { user } = await requireUserWithinLimits(c);
+    const projectId = parse(uuid, c.req.param("projectId"), "path");
+    const { after, session } = parse(followQuery, c.req.query(), "query");
     await requireProject(edge, user, projectId);
+    // Once upgraded, the request's own headers can be read no more.
+    const headers = new Headers(c.req.raw.headers);
     const { socket, response } = upgrade(c.req.raw);
     serveBrowserSocket(edge, socket, {
       topic: projectTopic(projectId),
-      after: c.req.query("after") ?? null,
-      recheck: () => recheck(edge, c.req.raw.headers, projectId),
-      onSubscribe: (sessionId) => beginToFollow(edge, { projectId, sessionId, headers: c.req.raw.headers }),
+      after: after ?? null,
+      sessionId: session ?? null,
+      recheck: () => recheck(edge, headers, projectId),
+      onSubscribe: (sessionId) => beginToFollow(edge, { projectId, sessionId, headers }),
     });
     return response;
   });
   app.get("/api/ws", async (c) => {
     const edge = c.get("edge");
-    const { user } = await requireUser(edge, c.req.raw.headers);
+    const { user } = await requireUserWithinLimits(c);
+    const { after } = parse(followQuery, c.req.query(), "query");
+    const headers = new Headers(c.req.raw.headers);
     const { socket, response } = upgrade(c.req.raw);
     serveBrowserSocket(edge, socket, {
       topic: userTopic(user.id),
-      after: c.req.query("after") ?? null,
-      recheck: () => recheck(edge, c.req.raw.headers, null),
+      after: after ?? null,
+      sessionId: null,
+      recheck: () => recheck(edge, headers, null),
       onSubscribe: () => Promise.resolve(false),
     });
     return response;
   });
   app.get("/api/nodes/:nodeId/control", async (c) => {
     const edge = c.get("edge");
-    const nodeId = parse(uuid, c.req.param("nodeId"), "path").toLowerCase();
+    const nodeId = parse(uuid, c.req.param("nodeId"), "path");
     const { node, claims } = await requireNodeCaller(edge, c.req.raw.headers, nodeId);
     if (claims.generation !== node.generation || ["destroying", "destroyed"].includes(node.status)) {
       throw new AppError("node_fenced", "This node was given up. Deliver what is left, end all work, and enrol again.");

@@ -2,6 +2,7 @@
 import { requireProject, requireTask } from "../../lib/auth/access.ts";
 import { refuseFenced } from "../../lib/auth/callers.ts";
 import type { Edge } from "../../lib/edge.ts";
+import { AppError } from "../../lib/errors.ts";
 import { listTaskEvents, listTasks, readDescription, type TaskRecord, toTask } from "../../lib/store/tasks.ts";
 import { toWorkspace } from "../../lib/store/workspaces.ts";
 import { reportTask } from "../../lib/tasks/callback.ts";
@@ -83,6 +84,9 @@ function mountRuns(app: App): void {
   });
   serve(app, endpoints.taskCallback, async ({ edge, params, workspace, workspaceClaims, body }) => {
     await refuseFenced(edge, workspaceClaims);
+    if (workspace.taskId && workspace.projectId !== params.projectId) {
+      throw new AppError("forbidden", "This workspace works for another project.");
+    }
     return await reportTask(edge, workspace, { taskId: params.taskId!, body });
   });
 }

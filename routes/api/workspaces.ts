@@ -43,6 +43,13 @@ export function mountWorkspaces(app: App): void {
 
 function mountReports(app: App): void {
   serve(app, endpoints.postMessages, async ({ edge, workspace, body }) => {
+    const { MAX_MESSAGES_PER_BATCH: most } = edge.config;
+    if (body.messages.length > most) {
+      throw new AppError(
+        "invalid_request",
+        `A batch holds at most ${most} messages here, not ${body.messages.length}.`,
+      );
+    }
     const answer = await appendBatch(edge, workspace, body.messages);
     for (const { messageId } of body.messages) edge.live.open.close(workspace.sessionId!, messageId);
     return answer;
