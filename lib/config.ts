@@ -29,6 +29,7 @@ export const edgeEnvironment = z.object({
   HEARTBEAT_INTERVAL_MS: amount(30_000, 100),
   HEARTBEAT_STALE_MS: amount(3 * MINUTE, 1_000),
   NODE_LOST_AFTER_MS: amount(30 * MINUTE, 1_000),
+  NODE_RESCUE_MS: amount(2 * HOUR),
   MAX_WORKSPACES_PER_NODE: amount(3, 1),
   MAX_NODES_PER_USER: amount(10, 1),
   TASK_QUEUE_TIMEOUT_MS: amount(HOUR, 1_000),

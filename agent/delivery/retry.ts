@@ -5,6 +5,7 @@
  */
 import { z } from "zod";
 import { count } from "../../lib/wire/common.ts";
+import { deadLetterAnswer } from "../../lib/wire/dead_letter.ts";
 import { batchAnswer } from "../../lib/wire/message.ts";
 import type { EdgeAnswer } from "./edge_client.ts";
 
@@ -57,6 +58,24 @@ export function decideReport(answer: Answer): ReportAction {
   if (status === 204 || (status >= 200 && status < 300 && body !== null)) return { kind: "answered" };
   if (status === 401 || isTransient(status) || status === 200) return { kind: "retry", afterMs: retryAfterMs };
   return { kind: "refused" };
+}
+
+export type HandOverAction =
+  | { kind: "accepted" }
+  /** Too much at once, or one of them is bad: fewer. */
+  | { kind: "split" }
+  /** The one that was sent is not wanted. */
+  | { kind: "refused" }
+  | { kind: "retry"; afterMs?: number };
+
+/** What to do with `sent` dead letters. Answers that speak of the node are waited out: the edge bounds the time. */
+export function decideHandOver(answer: Answer, sent: number): HandOverAction {
+  if (answer === "unreachable") return { kind: "retry" };
+  const { status, body, retryAfterMs } = answer;
+  if ([400, 413, 422].includes(status)) return { kind: sent > 1 ? "split" : "refused" };
+  const parsed = deadLetterAnswer.safeParse(body);
+  const isAll = status === 200 && parsed.success && parsed.data.persisted + parsed.data.duplicates === sent;
+  return isAll ? { kind: "accepted" } : { kind: "retry", afterMs: retryAfterMs };
 }
 
 /** Everything outside 200 and the 4xx that mean something: other 2xx, redirects, faults of the server. */

@@ -6,8 +6,10 @@ import type { Logger } from "../../lib/log.ts";
 import { availableProfiles } from "../coding/profiles.ts";
 import { AGENT_VERSION, type AgentConfig } from "../config.ts";
 import { EdgeClient } from "../delivery/edge_client.ts";
+import { HandOver } from "../delivery/hand_over.ts";
 import { ReportSender } from "../delivery/report_sender.ts";
 import { Reporters } from "../delivery/reporters.ts";
+import { DeadLetters } from "../store/dead_letters.ts";
 import { type Database, openDatabase } from "../store/database.ts";
 import type { Identity } from "../store/identity.ts";
 import { Inbox } from "../store/inbox.ts";
@@ -65,6 +67,7 @@ interface Running {
   heartbeat: Heartbeat;
   reporters: Reporters;
   sender: ReportSender;
+  handOver: HandOver;
 }
 
 async function runEnrolled(parts: NodeParts): Promise<EndReason> {
@@ -119,6 +122,8 @@ function compose({ config, log, db, edge, identity }: NodeParts, end: Ender): Ru
     onRefresh: (workspaceId) => workspaces.refreshLive(workspaceId),
     log,
   });
+  const deadLetters = new DeadLetters(db);
+  const handOver = new HandOver({ config, deadLetters, edge, onProgress: () => heartbeat.poke(), log });
   const heartbeat = new Heartbeat({
     config,
     intervalMs: identity.heartbeatMs,
@@ -129,7 +134,10 @@ function compose({ config, log, db, edge, identity }: NodeParts, end: Ender): Ru
     onBehind: () => link.reconnect(),
     onAnswer: async ({ fenced, idle }) => {
       if (fenced) workspaces.drain();
-      if (draining && idle && (await reports.workspacesWithReports()).length === 0) end("drained");
+      // Who leaves takes nothing along: what could not be delivered goes to the edge first.
+      if (fenced || draining) handOver.start();
+      if (!draining || !idle || !await handOver.isDone()) return;
+      if ((await reports.workspacesWithReports()).length === 0) end("drained");
     },
     onFuse: () => end("edge_lost"),
     log,
@@ -143,6 +151,7 @@ function compose({ config, log, db, edge, identity }: NodeParts, end: Ender): Ru
     heartbeat,
     reporters,
     sender: new ReportSender({ reports, edge, config, onAnswer, log }),
+    handOver,
   };
 }
 
@@ -158,12 +167,12 @@ function commandTarget(workspaces: Workspaces, drain: () => void): CommandTarget
 
 /** No new work first, then the work itself, then the messages that it still had to say. */
 async function takeApart(running: Running, reason: EndReason): Promise<void> {
-  const { workspaces, commands, link, heartbeat, reporters, sender } = running;
+  const { workspaces, commands, link, heartbeat, reporters, sender, handOver } = running;
   const flushUntil = performance.now() + FLUSH_MS;
   await Promise.all([link[Symbol.asyncDispose](), heartbeat[Symbol.asyncDispose]()]);
   await commands[Symbol.asyncDispose]();
   if (reason === "edge_lost") workspaces.retain([]);
-  await Promise.all([workspaces[Symbol.asyncDispose](), sender[Symbol.asyncDispose]()]);
+  await Promise.all([workspaces, sender, handOver].map((part) => part[Symbol.asyncDispose]()));
   await reporters.shutdown(Math.max(0, flushUntil - performance.now()));
 }
 

@@ -47,8 +47,9 @@ export interface OutboxOptions {
 
 export interface OutboxCounts {
   outboxDepth: number;
+  /** Those that the edge has not taken over. */
   deadLetters: number;
-  /** Those of the dead letters that had to make room for others. */
+  /** All that ever had to make room for others. */
   dropped: number;
 }
 
@@ -201,7 +202,8 @@ export class Outbox {
 
   async counts(): Promise<OutboxCounts> {
     const found = await this.#db.client.execute(
-      "SELECT count(*) AS dead, count(*) FILTER (WHERE reason = 'overflow') AS dropped FROM dead_letters",
+      `SELECT count(*) FILTER (WHERE handed_at IS NULL) AS dead, count(*) FILTER (WHERE reason = 'overflow') AS dropped
+        FROM dead_letters`,
     );
     const row = found.rows[0];
     return { outboxDepth: await this.depth(), deadLetters: Number(row?.dead), dropped: Number(row?.dropped) };

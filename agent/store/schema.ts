@@ -50,4 +50,8 @@ export const SCHEMA_STEPS: readonly (readonly string[])[] = [[
     applied INTEGER NOT NULL DEFAULT 0)`,
   `CREATE INDEX commands_pending ON commands (seq) WHERE applied = 0`,
   `CREATE TABLE workspaces (workspace_id TEXT PRIMARY KEY, state TEXT NOT NULL, updated_at TEXT NOT NULL)`,
+], [
+  // When the edge took it over; kept on the node nevertheless, for `hearth-agent outbox retry`.
+  `ALTER TABLE dead_letters ADD COLUMN handed_at TEXT`,
+  `CREATE INDEX dead_letters_to_hand ON dead_letters (id) WHERE handed_at IS NULL`,
 ]];

@@ -4,20 +4,31 @@
  */
 import type { Edge } from "../edge.ts";
 import { messageOf } from "../errors.ts";
-import { change } from "../store/change.ts";
+import { type Change, change } from "../store/change.ts";
 import { nodeKey } from "../store/keys.ts";
-import { type NodeRecord, putFleet, putNode, readBeat, readFleet, readNode } from "../store/nodes.ts";
+import { type BeatRecord, type NodeRecord, putFleet, putNode, readBeat, readFleet, readNode } from "../store/nodes.ts";
 
 const RETRY_MS = [60_000, 120_000, 300_000, 600_000, 1_200_000, 1_800_000];
-/** How long a machine whose agent still holds undelivered rows is spared. */
-const RESCUE_MS = 7_200_000;
+/** A machine that still holds something is looked at again this soon: its next heartbeat may say that it does not. */
 const RESCUE_LOOK_MS = 15_000;
 
-/** Deletes the machine of a node that is `destroying`; anything else is left alone. */
-export async function deleteMachine(edge: Edge, nodeId: string): Promise<void> {
+/**
+ * Deletes the machine of a node that is `destroying`; anything else is left alone. A machine that holds undelivered rows
+ * or dead letters is spared until they came, or `NODE_RESCUE_MS` are over: then `onLoss` is called with what its last
+ * heartbeat told, before the machine goes; it may be called again.
+ */
+export async function deleteMachine(
+  edge: Edge,
+  nodeId: string,
+  onLoss: (node: NodeRecord, held: BeatRecord) => Promise<void>,
+): Promise<void> {
   const node = await readNode(edge.store, nodeId);
   if (node?.status !== "destroying") return;
-  if (await holdsRows(edge, node)) return await postpone(edge, nodeId, { afterMs: RESCUE_LOOK_MS, failed: false });
+  const held = await readHeld(edge, node);
+  if (held && edge.clock() - node.updatedAt < edge.config.NODE_RESCUE_MS) {
+    return await postpone(edge, nodeId, { afterMs: RESCUE_LOOK_MS, failed: false });
+  }
+  if (held) await onLoss(node, held);
   try {
     await edge.provider.destroy(node.providerRef ?? node.id);
   } catch (error) {
@@ -29,12 +40,27 @@ export async function deleteMachine(edge: Edge, nodeId: string): Promise<void> {
   await recordDestroyed(edge, node);
 }
 
-/** Undelivered messages are the one thing for which a machine lives on, for a bounded time. */
-async function holdsRows(edge: Edge, node: NodeRecord): Promise<boolean> {
+/** A machine that waited only for its messages to come goes as soon as its heartbeat says that they did. */
+export async function hurryDeletion(tx: Change, nodeId: string, told: Told): Promise<void> {
+  const entry = await tx.get<NodeRecord>(nodeKey(nodeId));
+  if (entry.value?.status !== "destroying" || entry.value.destroyTries > 0 || isHolding(told)) return;
+  const dues = tx.schedule(entry.value.dues, { kind: "node.delete", id: nodeId, at: tx.now });
+  tx.put(entry, { ...entry.value, dues });
+}
+
+type Told = Pick<BeatRecord, "outboxDepth" | "deadLetters" | "workspaces">;
+
+/** Undelivered messages are the one thing for which a machine lives on; what still works may yet say some. */
+function isHolding({ outboxDepth, deadLetters, workspaces = 0 }: Told): boolean {
+  return outboxDepth + deadLetters + workspaces > 0;
+}
+
+/** The last heartbeat, if it told of something that is still to come. The workspaces of a silent machine say nothing. */
+async function readHeld(edge: Edge, node: NodeRecord): Promise<BeatRecord | null> {
   const beat = await readBeat(edge.store, node.id);
-  if (!beat || beat.outboxDepth + beat.deadLetters === 0) return false;
-  const now = edge.clock();
-  return now - node.updatedAt < RESCUE_MS && now - beat.at < edge.config.HEARTBEAT_STALE_MS;
+  if (!beat) return null;
+  const isSilent = edge.clock() - beat.at > edge.config.HEARTBEAT_STALE_MS;
+  return isHolding(isSilent ? { ...beat, workspaces: 0 } : beat) ? beat : null;
 }
 
 async function postpone(edge: Edge, nodeId: string, how: { afterMs: number; failed: boolean }): Promise<void> {

@@ -1,9 +1,9 @@
 /** What each kind of due item means. Every handler re-reads its record and does nothing when that wants something else. */
 import type { Edge } from "../edge.ts";
-import { deleteMachine } from "../nodes/destroy.ts";
 import { expireWarm } from "../nodes/lifecycle.ts";
 import { type DueItem, isWanted } from "../store/due.ts";
 import { readNode } from "../store/nodes.ts";
+import { deleteNode } from "../tasks/delete_node.ts";
 import { advanceTask } from "../tasks/advance.ts";
 import { endOverdue } from "../tasks/overdue.ts";
 import { discardWorkspace, releaseWorkspace } from "../tasks/release.ts";
@@ -30,7 +30,7 @@ export async function handleDue(edge: Edge, item: DueItem): Promise<void> {
 
 async function deleteIfWanted(edge: Edge, item: DueItem): Promise<void> {
   const node = await readNode(edge.store, item.id);
-  if (node && isWanted(node.dues, item)) await deleteMachine(edge, item.id);
+  if (node && isWanted(node.dues, item)) await deleteNode(edge, item.id);
 }
 
 function toTaskRef(id: string): { projectId: string; taskId: string } {

@@ -60,6 +60,9 @@ export const commandKey = (n: string, seq: number): Key => ["command", n, seq];
 export const commandHeadKey = (n: string): Key => ["commandHead", n];
 export const commandAckKey = (n: string): Key => ["commandAck", n];
 
+export const deadLetterKey = (n: string, messageId: string): Key => ["deadLetter", n, messageId];
+export const deadLetterPartKey = (n: string, messageId: string, i: number): Key => ["deadLetterPart", n, messageId, i];
+
 export const feedPrefix = (topic: string): Key => ["feed", topic];
 export const headKey = (shard: number): Key => ["head", shard];
 export const dueKey = (atMs: number, kind: string, id: string): Key => ["due", atMs, kind, id];
@@ -76,12 +79,12 @@ export const HEAD_SHARDS = 10;
 
 /** The head shard of a topic. */
 export function headShard(topic: string): number {
-  let hash = 0x811c9dc5;
-  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
-  return hash >>> 0;
   return fnv1a(topic) % HEAD_SHARDS;
 }
 
 /** FNV-1a over the UTF-16 units of a text: spreads, and keeps no secret. */
 export function fnv1a(text: string): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+  return hash >>> 0;
 }

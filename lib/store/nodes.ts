@@ -59,6 +59,10 @@ export interface NodeRecord extends Versioned {
 export interface BeatRecord extends Pick<Heartbeat, "load" | "outboxDepth" | "deadLetters" | "dropped"> {
   v: 1;
   at: number;
+  /** How many workspaces were on the node. */
+  workspaces?: number;
+  /** Whose rows waited on the node; absent: nobody's. */
+  pending?: { workspaceId: string; rows: number }[];
 }
 
 interface Fleet extends Versioned {

@@ -5,6 +5,7 @@
 import { type NodeClaims, signNodeToken } from "../auth/tokens.ts";
 import type { Edge } from "../edge.ts";
 import { workspaceToken } from "../nodes/enrol.ts";
+import { hurryDeletion } from "../nodes/destroy.ts";
 import { change } from "../store/change.ts";
 import { lastCommandSeq } from "../store/commands.ts";
 import { nodeKey, workspaceKey } from "../store/keys.ts";
@@ -42,9 +43,13 @@ export async function beat(
 
 /** An agent that is fenced does no work, however alive it is: its node does not count as well again. */
 async function storeBeat(edge: Edge, node: NodeRecord, from: { body: Heartbeat; isFenced: boolean }): Promise<void> {
-  const { load, outboxDepth, deadLetters, dropped } = from.body;
+  const { load, outboxDepth, deadLetters, dropped, workspaces } = from.body;
+  const waiting = workspaces.filter(({ pendingRows }) => pendingRows > 0);
+  const pending = waiting.map(({ id, pendingRows }) => ({ workspaceId: id, rows: pendingRows }));
   await change(edge.store, async (tx) => {
-    setBeat(tx, node, { v: 1, at: tx.now, load, outboxDepth, deadLetters, dropped });
+    const counts = { load, outboxDepth, deadLetters, dropped, workspaces: workspaces.length };
+    setBeat(tx, node, { v: 1, at: tx.now, ...counts, ...(pending.length > 0 && { pending }) });
+    if (node.status === "destroying") await hurryDeletion(tx, node.id, counts);
     if (node.health === "ok" || from.isFenced) return;
     const entry = await tx.get<NodeRecord>(nodeKey(node.id));
     if (entry.value) putNode(tx, entry, { ...entry.value, health: "ok" });

@@ -5,6 +5,7 @@
 import { z } from "zod";
 import * as account from "./account.ts";
 import { none, pageOf, pageQuery, uuid } from "./common.ts";
+import * as deadLetter from "./dead_letter.ts";
 import * as message from "./message.ts";
 import * as node from "./node.ts";
 import * as project from "./project.ts";
@@ -206,6 +207,11 @@ export const endpoints = {
     summary: "One message with its whole content",
     answer: message.message,
   }),
+  exportSession: endpoint("user", `GET ${S}/export`, {
+    summary: "The whole conversation as a file: JSON lines or Markdown, streamed",
+    query: message.exportQuery,
+    answer: z.string(),
+  }),
   listPrompts: endpoint("user", `GET ${S}/prompts`, {
     summary: "Follow-up prompts, oldest first",
     answer: pageOf(session.prompt),
@@ -299,6 +305,21 @@ export const endpoints = {
     body: node.heartbeat,
     answer: node.heartbeatAnswer,
     secret: true,
+  }),
+
+  postDeadLetters: endpoint("node", `POST ${N}/dead-letters`, {
+    summary: "A node hands over what it could not deliver, before its machine goes; known ids are skipped",
+    body: deadLetter.deadLetterBatch,
+    answer: deadLetter.deadLetterAnswer,
+  }),
+  listDeadLetters: endpoint("user", `GET ${N}/dead-letters`, {
+    summary: "What a node of yours could not deliver and handed over; kept for 30 days, long content is cut",
+    query: deadLetter.deadLetterQuery,
+    answer: pageOf(deadLetter.keptDeadLetter),
+  }),
+  readDeadLetter: endpoint("user", `GET ${N}/dead-letters/:messageId`, {
+    summary: "One dead letter with its whole content",
+    answer: deadLetter.keptDeadLetter,
   }),
 
   live: endpoint("public", "GET /api/health/live", {

@@ -85,3 +85,6 @@ export type MessagePageQuery = z.infer<typeof messagePageQuery>;
 /** Items in rising order of seq. `hasMore`: more in the direction asked for (older ones for the newest page). */
 export const messagePage = z.object({ items: z.array(message), hasMore: z.boolean(), lastSeq: count });
 export type MessagePage = z.infer<typeof messagePage>;
+
+export const exportQuery = z.object({ format: z.enum(["jsonl", "md"]).default("jsonl") });
+export type ExportQuery = z.infer<typeof exportQuery>;

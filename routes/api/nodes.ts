@@ -2,8 +2,10 @@
 import { requireNode } from "../../lib/auth/access.ts";
 import { checkFailures, countFailure } from "../../lib/auth/limits.ts";
 import type { Edge } from "../../lib/edge.ts";
-import { AppError } from "../../lib/errors.ts";
+import { AppError, notFound } from "../../lib/errors.ts";
 import { registerNode, renewTokens } from "../../lib/nodes/enrol.ts";
+import { keepDeadLetters, listDeadLetters, readDeadLetter } from "../../lib/store/dead_letters.ts";
+import type { UserRecord } from "../../lib/store/accounts.ts";
 import { listNodes, type NodeRecord, readBeat, toNode } from "../../lib/store/nodes.ts";
 import { beat } from "../../lib/tasks/beat.ts";
 import { destroyNode, drainNode } from "../../lib/tasks/retire_node.ts";
@@ -39,6 +41,32 @@ export function mountNodes(app: App): void {
     const node = await requireNode(edge, user, params.nodeId!);
     return await view(edge, await destroyNode(edge, node, { force: query.force === "true" }));
   });
+  mountDeadLetters(app);
+}
+
+/** A fenced node may still hand over: what it could not deliver is data. */
+function mountDeadLetters(app: App): void {
+  serve(app, endpoints.postDeadLetters, async ({ edge, node, body }) => {
+    return await keepDeadLetters(edge.store, { nodeId: node.id, letters: body.deadLetters, clock: edge.clock });
+  });
+  serve(app, endpoints.listDeadLetters, async ({ edge, user, params, query }) => {
+    const node = await requireOwnNode(edge, user, params.nodeId!);
+    return await listDeadLetters(edge.store, node.id, { ...query, now: edge.clock() });
+  });
+  serve(app, endpoints.readDeadLetter, async ({ edge, user, params }) => {
+    const node = await requireOwnNode(edge, user, params.nodeId!);
+    const asked = { messageId: params.messageId!, now: edge.clock() };
+    const letter = await readDeadLetter(edge.store, node.id, asked);
+    if (!letter) throw notFound("dead letter");
+    return letter;
+  });
+}
+
+/** Dead letters are parts of conversations: admins, who manage nodes, do not read them. */
+async function requireOwnNode(edge: Edge, user: UserRecord, nodeId: string): Promise<NodeRecord> {
+  const node = await requireNode(edge, user, nodeId);
+  if (node.ownerId !== user.id) throw notFound("node");
+  return node;
 }
 
 /** The owner's nodes as pages show them: those that exist, and those that ended within the last hour. */

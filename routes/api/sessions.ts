@@ -1,5 +1,6 @@
 /** Chat sessions: their messages by page, follow-up prompts, interrupting and ending. The browser never writes messages. */
 import { requireProject, requireSession } from "../../lib/auth/access.ts";
+import { exportSession } from "../../lib/chat/export.ts";
 import { addPrompt, editPrompt, interruptTurn, removePrompt } from "../../lib/chat/prompts.ts";
 import { notFound } from "../../lib/errors.ts";
 import { listMessages, readMessage } from "../../lib/store/messages.ts";
@@ -28,6 +29,9 @@ export function mountSessions(app: App): void {
     const message = await readMessage(call.edge.store, session.id, Number(call.params.seq));
     if (!message) throw notFound("message");
     return message;
+  });
+  serve(app, endpoints.exportSession, async (call) => {
+    return exportSession(call.edge, await sessionOf(call), call.query.format);
   });
   serve(app, endpoints.interrupt, async (call) => {
     return { interrupted: await interruptTurn(call.edge, await sessionOf(call)) };

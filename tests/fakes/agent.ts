@@ -99,6 +99,12 @@ export class FakeAgent implements AsyncDisposable {
     return await this.#send(method, path, { body, token: await this.workspaceToken(workspaceId) });
   }
 
+  /** A call as the node itself. */
+  async asNode(call: `${"GET" | "POST"} /${string}`, body?: unknown): Promise<Answer> {
+    const [method, path] = call.split(" ") as [string, string];
+    return await this.#send(method, path, { body, token: this.registered!.callbackToken });
+  }
+
   async runtime(workspaceId: string): Promise<Runtime> {
     return (await this.asWorkspace(workspaceId, `GET /api/workspaces/${workspaceId}/runtime`)).body;
   }

@@ -3,7 +3,6 @@
  * warm ones past their expiry and destroying ones whose due keys were lost go on; claims that nothing holds any more end.
  */
 import type { Edge } from "../../edge.ts";
-import { deleteMachine } from "../../nodes/destroy.ts";
 import { expireWarm } from "../../nodes/lifecycle.ts";
 import { putAfterClaims } from "../../nodes/state.ts";
 import { change } from "../../store/change.ts";
@@ -12,6 +11,7 @@ import { type Claim, listLiveNodes, type NodeRecord, putNode, readBeat } from ".
 import { isLive, readTask } from "../../store/tasks.ts";
 import { readWorkspace } from "../../store/workspaces.ts";
 import { endClaimOf } from "../../tasks/finish.ts";
+import { deleteNode } from "../../tasks/delete_node.ts";
 import { loseNode } from "../../tasks/lose.ts";
 import { mendEach } from "../mend_each.ts";
 
@@ -28,7 +28,7 @@ async function sweepNode(edge: Edge, node: NodeRecord): Promise<boolean> {
   const now = edge.clock();
   if (node.status === "destroying") {
     if ((node.dues["node.delete"]?.at ?? 0) + GRACE_MS > now) return false;
-    await deleteMachine(edge, node.id);
+    await deleteNode(edge, node.id);
     return true;
   }
   if (node.status === "warm" && node.warmUntil! + GRACE_MS < now) return await expireWarm(edge, node.id);
