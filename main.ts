@@ -2,6 +2,7 @@
  * The edge's composition root. Crons are registered first, before anything heavy, because the hosted platform looks for
  * them at the top level; then the configuration is read, everything is made once, and the server starts.
  */
+import { resolve } from "node:path";
 import { type CronTargets, registerCrons } from "./lib/scheduler/cron.ts";
 
 let targets: CronTargets | null = null;
@@ -46,20 +47,23 @@ export interface StartOptions {
   watch?: boolean;
 }
 
-/** Starts a whole edge: page files, store, provider, scheduler, server. */
+/**
+ * Starts a whole edge: store, provider, page files, scheduler, server. On one machine the page is built into the data
+ * directory, so that edges of one checkout do not write over each other's files.
+ */
 export async function startEdge({ config, environment, log, watch }: StartOptions): Promise<RunningEdge> {
-  const files = await createPageFiles({
-    root: ROOT,
-    config: fresh,
-    islands: Object.keys(islands),
-    watch,
-    fixed: config.onDeploy,
-  });
   const edge = await composeEdge({
     config,
     log,
     agentCommand: [Deno.execPath(), "run", "-A", "--quiet", `${ROOT}/agent/main.ts`],
     agentEnvironment: agentEnvironmentOf(environment),
+  });
+  const files = await createPageFiles({
+    root: ROOT,
+    config: config.onDeploy ? fresh : { ...fresh, output: resolve(config.HEARTH_DATA_DIR, "page") },
+    islands: Object.keys(islands),
+    watch,
+    fixed: config.onDeploy,
   });
   const { admin, made } = await ensureAdmin(edge, config.HEARTH_ADMIN_KEY);
   await checkLocalProvider(edge);

@@ -52,11 +52,11 @@ export default function ProjectApp(props: ProjectAppProps) {
       <PageContext.Provider value={page}>
         <div class="project">
           <Sidebar />
-          <div class="project-main">
+          <main class="project-main">
             <ProjectBar />
             <Views />
             <NewTask />
-          </div>
+          </main>
           <Toasts toasts={page.actions.toasts} onClose={(id) => page.actions.closeToast(id)} />
         </div>
       </PageContext.Provider>
@@ -200,14 +200,14 @@ function Views() {
   const { navigation } = useProjectPage();
   const view = navigation.view.value;
   return (
-    <main class="views">
+    <div class="views">
       <div class={view === "chat" ? "view" : "view away"} aria-hidden={view === "chat" ? undefined : "true"}>
         <ChatView />
       </div>
       <div class={view === "board" ? "view" : "view away"} aria-hidden={view === "board" ? undefined : "true"}>
         <BoardView />
       </div>
-    </main>
+    </div>
   );
 }
 

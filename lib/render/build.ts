@@ -3,6 +3,7 @@
  * named by content hash, compressed beforehand, and listed in a manifest. `watchIslands` does the same on change.
  */
 import * as esbuild from "esbuild";
+import { resolve } from "node:path";
 import { browserZod } from "./browser_zod.ts";
 import { emitFiles } from "./emit.ts";
 import type { Manifest } from "./manifest.ts";
@@ -10,7 +11,7 @@ import type { Manifest } from "./manifest.ts";
 const TARGET = ["chrome120", "firefox120", "safari17"];
 const ENTRY = "hearth:entry";
 
-/** Folders and files below the root, as `fresh.config.ts` names them. */
+/** Folders and files below the root, as `fresh.config.ts` names them; the output may lie anywhere. */
 export interface BuildConfig {
   islands: string;
   static: string;
@@ -74,7 +75,7 @@ function settingsOf({ root, config, islands, dev = false }: BuildOptions) {
   return {
     absWorkingDir: root,
     entryPoints: [{ in: ENTRY, out: "entry" }, { in: `./${config.stylesheet}`, out: "app" }],
-    outdir: `${root}/${config.output}/assets`,
+    outdir: resolve(root, config.output, "assets"),
     bundle: true,
     splitting: true,
     format: "esm",

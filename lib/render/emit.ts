@@ -4,6 +4,7 @@
  */
 import type { BuildOptions } from "./build.ts";
 import type { BuildResult, Metafile } from "esbuild";
+import { resolve } from "node:path";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import type { Manifest, ServedFile } from "./manifest.ts";
 
@@ -25,7 +26,7 @@ type Bundle = BuildResult<{ write: false; metafile: true }>;
 
 export async function emitFiles(result: BuildResult, options: BuildOptions): Promise<Manifest> {
   const { outputFiles, metafile } = result as Bundle;
-  const output = `${options.root}/${options.config.output}`;
+  const output = resolve(options.root, options.config.output);
   if (!options.dev) await Deno.remove(`${output}/assets`, { recursive: true }).catch(ignoreMissing);
   await Deno.mkdir(`${output}/assets`, { recursive: true });
   const files: Record<string, ServedFile> = {};

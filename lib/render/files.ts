@@ -2,6 +2,7 @@
  * The page's files as a server needs them: built at the start (and again on change while developing), or taken as the
  * build step left them where nothing can be written.
  */
+import { resolve } from "node:path";
 import type { BuildConfig } from "./build.ts";
 import { loadManifest, type Manifest } from "./manifest.ts";
 import { createStatic } from "./static.ts";
@@ -23,7 +24,7 @@ export interface PageFiles extends AsyncDisposable {
 
 export async function createPageFiles(options: PageFilesOptions): Promise<PageFiles> {
   const { root, config, islands } = options;
-  const output = `${root}/${config.output}`;
+  const output = resolve(root, config.output);
   if (options.fixed) return serveBuilt(await loadManifest(output), output);
   // The bundler is loaded only where something is built: it is not there on the hosted platform.
   const { buildIslands, stopBuilder, watchIslands } = await import("./build.ts");

@@ -1,0 +1,66 @@
+/** No page and no state of a page has a fault that axe can find, in light and dark, wide and narrow. */
+import { assertEquals } from "@std/assert";
+import axe from "axe-core";
+import type { Page } from "playwright";
+import { useBrowser } from "../../islands/browser.ts";
+import { inEveryLook, openScene, picture, runNow, show, statusIs, taskField } from "./scene.ts";
+
+useBrowser();
+
+const RULES = { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] };
+
+interface Found {
+  violations: { id: string; nodes: { html: string; failureSummary?: string }[] }[];
+}
+
+/** What axe finds on the page as it is now, at both widths and in both schemes. */
+async function check(page: Page, name: string): Promise<void> {
+  await picture(page, name);
+  // Read as the page's own script by the debugger, which the policy does not concern.
+  await page.evaluate(axe.source);
+  await inEveryLook(page, async (look) => {
+    const found = await page.evaluate<Found, typeof RULES>(
+      (rules) => (globalThis as unknown as { axe: typeof axe }).axe.run(document, rules) as Promise<Found>,
+      RULES,
+    );
+    const sentences = found.violations.flatMap(({ id, nodes }) =>
+      nodes.map((node) => `${id}: ${node.html.slice(0, 160)} ${node.failureSummary ?? ""}`)
+    );
+    assertEquals(sentences, [], `${name} ${look}`);
+  });
+}
+
+Deno.test("axe finds no violation on any page", async () => {
+  await using scene = await openScene();
+  const { page, edge, projectUrl, projectId } = scene;
+  await check(page, "project-empty");
+  await taskField(page).fill("   ");
+  await page.getByRole("button", { name: "Options" }).click();
+  await page.getByRole("button", { name: "Run Now" }).click();
+  await page.locator("#task-text-error").waitFor();
+  await check(page, "task-form-open");
+  await page.getByRole("button", { name: "More ways to save" }).click();
+  await check(page, "task-form-menu");
+  await page.keyboard.press("Escape");
+  const all = "think A thought.\nplan One; Two\nwrite a.txt: b\nrun cat a.txt\nrun false\nsay Done.\nfail It broke.";
+  await runNow(page, all);
+  await statusIs(page, "failed");
+  await check(page, "session-failed");
+  await edge.call(`POST /api/projects/${projectId}/tasks`, { description: "say later", priority: 5 });
+  await page.getByRole("link", { name: "Board" }).click();
+  await page.locator('[data-status="draft"] .card').waitFor();
+  await check(page, "board");
+  for (const [name, path] of [["settings", `${projectUrl}/settings`], ["projects", "/projects"], ["nodes", "/nodes"]]) {
+    await show(page, new URL(path!, edge.url).href);
+    await check(page, name!);
+  }
+  await page.goto(`${edge.url}/projects/${crypto.randomUUID()}`);
+  await check(page, "error-not-found");
+  await page.context().clearCookies();
+  await page.goto(`${edge.url}/signin`);
+  await check(page, "sign-in");
+  await page.getByLabel("API key").fill("hk_wrong");
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.locator(".field-error").waitFor();
+  await check(page, "sign-in-wrong");
+});

@@ -1,0 +1,104 @@
+/** Ways through a project with several sessions: the sidebar, the address, back and forward, two tabs, the keyboard. */
+import { assert, assertEquals } from "@std/assert";
+import { useBrowser } from "../../islands/browser.ts";
+import { alive, openScene, picture, runNow, type Scene, show, statusIs, taskField, transcriptOf } from "./scene.ts";
+
+useBrowser();
+
+/** Runs a task to its end by the API and gives its session. */
+async function ran(scene: Scene, description: string): Promise<string> {
+  const { taskId, sessionId } = await scene.edge.call(`POST /api/projects/${scene.projectId}/tasks/submit`, {
+    description,
+  });
+  for (;;) {
+    const { status } = await scene.edge.call(`GET /api/projects/${scene.projectId}/tasks/${taskId}`);
+    if (status === "completed") return sessionId;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+Deno.test("T075 the newest session shows first, the sidebar switches, and the live one pulses", async () => {
+  await using scene = await openScene();
+  const { page, projectUrl, open } = scene;
+  const first = await ran(scene, "say The first answer.");
+  const second = await ran(scene, "say The second answer.");
+  await show(page, projectUrl);
+  assertEquals((await transcriptOf(page)).at(-1), "assistant: The second answer.");
+  assertEquals(await page.locator(".session-link.selected").getAttribute("data-session"), second);
+
+  await page.locator(`[data-session="${first}"]`).click();
+  await page.locator(".message-assistant", { hasText: "The first answer." }).waitFor();
+  assert(!(await transcriptOf(page)).join().includes("second"), "another session's messages are shown");
+  assertEquals(new URL(page.url()).pathname, `/projects/${scene.projectId}/chat/${first}`);
+
+  await runNow(page, "say Working.\nwait 2000\nsay Over.");
+  const live = page.locator(".session-link.selected .dot");
+  await page.locator(".session-link.selected .dot.pulse").waitFor();
+  assertEquals((await live.textContent())?.trim(), "Live");
+  await page.locator(`[data-session="${first}"]`).click();
+  await page.locator(".session-link:not(.selected) .dot.pulse").waitFor();
+  await page.locator(".dot.pulse").first().waitFor({ state: "detached" });
+  assertEquals((await transcriptOf(page)).at(-1), "assistant: The first answer.");
+  await picture(page, "sessions");
+  assertEquals(open.complaints, []);
+});
+
+Deno.test("T075 back and forward go through sessions and views, and an address leads straight to its session", async () => {
+  await using scene = await openScene();
+  const { page, projectUrl } = scene;
+  const first = await ran(scene, "say The first answer.");
+  const second = await ran(scene, "say The second answer.");
+  await show(page, projectUrl);
+  await page.locator(`[data-session="${first}"]`).click();
+  await page.getByRole("link", { name: "Board" }).click();
+  await page.locator('[data-status="completed"] .card').first().waitFor();
+  await page.goBack();
+  await page.locator(".message-assistant", { hasText: "The first answer." }).waitFor();
+  await page.goBack();
+  await page.locator(".message-assistant", { hasText: "The second answer." }).waitFor();
+  await page.goForward();
+  await page.locator(".message-assistant", { hasText: "The first answer." }).waitFor();
+  await show(page, `${projectUrl}/chat/${second}`);
+  await page.locator(".message-assistant", { hasText: "The second answer." }).waitFor();
+});
+
+Deno.test("two tabs show the same while one of them works", async () => {
+  await using scene = await openScene();
+  const other = await scene.page.context().newPage();
+  await show(other, scene.projectUrl);
+  await runNow(scene.page, "stream 100 10\nsay Both see this.");
+  await other.locator(".session-link").click();
+  for (const page of [scene.page, other]) {
+    await statusIs(page, "completed");
+    await page.locator(".message-assistant", { hasText: "Both see this." }).waitFor();
+  }
+  assertEquals(await transcriptOf(other), await transcriptOf(scene.page));
+});
+
+Deno.test("the main job needs no mouse", async () => {
+  await using scene = await openScene();
+  const { page } = scene;
+  await page.keyboard.press("n");
+  assert(await taskField(page).evaluate((field) => field === document.activeElement));
+  await page.keyboard.type("write key.txt: board");
+  // On to Options and Run Now, each seen with a focus ring.
+  for (const name of ["Options", "Run Now"]) {
+    await page.keyboard.press("Tab");
+    const button = page.getByRole("button", { name, exact: true });
+    assert(await button.evaluate((element) => element.matches(":focus-visible")), name);
+  }
+  await page.keyboard.press("Enter");
+  await statusIs(page, "completed");
+  await page.locator("body").click({ position: { x: 5, y: 400 } });
+  await page.keyboard.press("b");
+  await page.locator('[data-status="completed"] .card').waitFor();
+  await page.locator(".card-link").focus();
+  await page.keyboard.press("Enter");
+  await page.locator(".message-tool").waitFor();
+  await page.keyboard.press("b");
+  await page.locator(".view:not(.away) .board").waitFor();
+  await page.keyboard.press("c");
+  await page.locator(".view:not(.away) .transcript").waitFor();
+  await page.reload();
+  await alive(page);
+});
