@@ -89,7 +89,7 @@ async function run(args: string[]): Promise<CommandResult> {
   return await runPatiently(command, { edge, words, options });
 }
 
-/** A busy store has refused all of a change: the command may simply be given again. */
+/** A busy store has applied nothing, or at worst what giving the command again finds done: so it is given again. */
 async function runPatiently(command: Command, call: CommandCall): Promise<CommandResult> {
   for (let tries = 1;; tries++) {
     try {
