@@ -41,7 +41,8 @@ export function decideIdle(node: NodeRecord): IdleDecision {
 
 /** An empty node kept for reuse until its expiry; on a warm one the expiry begins anew. */
 export function toWarm(node: NodeRecord, now: number, config: Pick<EdgeConfig, "NODE_WARM_TIMEOUT_MS">): NodeRecord {
-  return { ...node, status: "warm", warmSince: now, warmUntil: now + config.NODE_WARM_TIMEOUT_MS, claimedByTask: null };
+  const warmSince = node.status === "warm" ? node.warmSince : now;
+  return { ...node, status: "warm", warmSince, warmUntil: now + config.NODE_WARM_TIMEOUT_MS, claimedByTask: null };
 }
 
 /** A node on its way out: what it sends from now on carries an old generation. */
