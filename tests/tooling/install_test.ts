@@ -13,7 +13,8 @@ interface Checkout extends AsyncDisposable {
 /** A folder with no more than what says which dependencies there are. */
 async function checkOut(): Promise<Checkout> {
   const folder = await Deno.makeTempDir();
-  for (const name of ["deno.json", "deno.lock"]) await Deno.copyFile(`${ROOT}${name}`, `${folder}/${name}`);
+  const names = ["deno.json", "deno.lock", "package.json"];
+  for (const name of names) await Deno.copyFile(`${ROOT}${name}`, `${folder}/${name}`);
   const config = await Deno.readTextFile(`${folder}/deno.json`);
   return { folder, config, [Symbol.asyncDispose]: () => Deno.remove(folder, { recursive: true }) };
 }
@@ -40,6 +41,18 @@ Deno.test("TASK-001-AC1 a frozen install brings every dependency in exactly its 
   for (const [, name, version] of wanted.map((to) => to.match(/^npm:(.+)@(\d+\.\d+\.\d+)$/) ?? [])) {
     const text = await Deno.readTextFile(`${checkout.folder}/node_modules/${name}/package.json`);
     assertEquals([name, manifest.parse(JSON.parse(text)).version], [name, version]);
+  }
+});
+
+Deno.test("an override lifts what a dependency would bring itself", async () => {
+  await using checkout = await checkOut();
+  await install(checkout.folder);
+  const { overrides } = z.object({ overrides: z.record(z.string(), z.string()) }).parse(
+    JSON.parse(await Deno.readTextFile(`${checkout.folder}/package.json`)),
+  );
+  const brought = Array.from(Deno.readDirSync(`${checkout.folder}/node_modules/.deno`), ({ name }) => name);
+  for (const [name, version] of Object.entries(overrides)) {
+    assertEquals(brought.filter((each) => each.startsWith(`${name}@`)), [`${name}@${version}`]);
   }
 });
 
