@@ -37,7 +37,7 @@ export function wantedNode(task: TaskRecord, project: ProjectRecord): Wanted & {
 export async function assignNode(edge: Edge, task: TaskRecord): Promise<"again" | "wait" | { failed: string }> {
   const wanted = wantedNode(task, await requireProjectRecord(edge, task.projectId));
   const nodes = await listCandidates(edge, task.ownerId);
-  if (wanted.nodeId && !nodes.some(({ node }) => node.id === wanted.nodeId)) {
+  if (wanted.nodeId && !nodes.some(({ node }) => node.id === wanted.nodeId && node.status !== "destroying")) {
     return { failed: "The machine chosen for this run is gone." };
   }
   const choice = choose(edge, nodes, wanted);
