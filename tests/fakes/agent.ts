@@ -4,6 +4,7 @@
  */
 // @ts-types="../../agent/node/ws.d.ts"
 import WebSocket from "ws";
+import { newId } from "../../lib/ids.ts";
 import type { NodeSpec } from "../../lib/providers/provider.ts";
 import { type CommandFrame, toAgentFrame, type ToEdgeFrame } from "../../lib/wire/control.ts";
 import type { HeartbeatAnswer, RegisterAnswer } from "../../lib/wire/node.ts";
@@ -81,10 +82,15 @@ export class FakeAgent implements AsyncDisposable {
     await closed;
   }
 
-  /** The next command of this kind that was not asked for before. */
-  async command<K extends CommandFrame["kind"]>(kind: K): Promise<Extract<CommandFrame, { kind: K }>> {
+  /** The next command of this kind, and for this workspace if one is named, that was not asked for before. */
+  async command<K extends CommandFrame["kind"]>(
+    kind: K,
+    workspaceId?: string,
+  ): Promise<Extract<CommandFrame, { kind: K }>> {
+    const isMeant = (frame: CommandFrame) =>
+      frame.kind === kind && (!workspaceId || ("workspaceId" in frame && frame.workspaceId === workspaceId));
     while (true) {
-      const found = this.commands.find((each) => each.kind === kind && !this.#seen.has(each.commandId));
+      const found = this.commands.find((each) => isMeant(each) && !this.#seen.has(each.commandId));
       if (found) {
         this.#seen.add(found.commandId);
         return found as Extract<CommandFrame, { kind: K }>;
@@ -147,9 +153,9 @@ export class FakeAgent implements AsyncDisposable {
     return this.#tokens[workspaceId] = answer.body.workspaceTokens[workspaceId];
   }
 
-  /** Brings the workspace of the next start command to a running first turn. */
-  async begin(): Promise<Runtime> {
-    const { workspaceId } = await this.command("workspace.start");
+  /** Brings the workspace of the next start command, or the one named, to a running first turn. */
+  async begin(named?: string): Promise<Runtime> {
+    const { workspaceId } = await this.command("workspace.start", named);
     const runtime = await this.runtime(workspaceId);
     await this.report(workspaceId, {
       status: "ready",
@@ -190,7 +196,7 @@ export class FakeAgent implements AsyncDisposable {
 /** A message as an agent sends it. */
 export function newMessage(sessionId: string, content: string, more: Record<string, unknown> = {}) {
   return {
-    messageId: crypto.randomUUID(),
+    messageId: newId(),
     sessionId,
     role: "assistant",
     content,

@@ -83,8 +83,9 @@ export class Bench implements AsyncDisposable {
 
   /** Waits until the task has a node and its agent the command to start. */
   async started(task: Submitted): Promise<{ agent: FakeAgent; workspaceId: string }> {
-    const agent = await this.delegated(task);
-    return { agent, workspaceId: (await agent.command("workspace.start")).workspaceId };
+    const { agent, workspaceId } = await this.delegated(task);
+    await agent.command("workspace.start", workspaceId);
+    return { agent, workspaceId };
   }
 
   /** Submits a task and brings it to a running first turn. */
@@ -94,18 +95,18 @@ export class Bench implements AsyncDisposable {
 
   /** Brings a queued task to a running first turn. */
   async begin(task: Submitted): Promise<Run> {
-    const agent = await this.delegated(task);
-    return { ...task, agent, runtime: await agent.begin() };
+    const { agent, workspaceId } = await this.delegated(task);
+    return { ...task, agent, runtime: await agent.begin(workspaceId) };
   }
 
   /** The agent that has the task, once it has it; also where the scheduler stands still. */
-  async delegated(task: Submitted): Promise<FakeAgent> {
+  async delegated(task: Submitted): Promise<{ agent: FakeAgent; workspaceId: string }> {
     await this.settle();
     const chosen = (await this.task(task)).nodeId;
     if (chosen) await this.agentOf(chosen);
     await this.settle();
-    const { nodeId } = await this.until(task, ({ status }) => status !== "queued");
-    return await this.agentOf(nodeId!);
+    const { nodeId, workspaceId } = await this.until(task, ({ status }) => status !== "queued");
+    return { agent: await this.agentOf(nodeId!), workspaceId: workspaceId! };
   }
 
   /** Starts one more run of the task and brings it to a running first turn. */
@@ -167,7 +168,7 @@ export class Bench implements AsyncDisposable {
   async complete(run: Run, body: Record<string, unknown> = {}): Promise<Answer> {
     await this.endTurn(run);
     const answer = await run.agent.callback(run.runtime, { toStatus: "completed", ...body });
-    await run.agent.command("workspace.stop");
+    await run.agent.command("workspace.stop", run.runtime.workspaceId);
     await run.agent.report(run.runtime.workspaceId, { status: "stopped" });
     return answer;
   }
