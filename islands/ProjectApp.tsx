@@ -18,8 +18,9 @@ import { BoardView } from "./_BoardView.tsx";
 import { ChatView } from "./_ChatView.tsx";
 import { keepTaskDraft, PromptDrafts } from "./_drafts.ts";
 import type { Connection } from "./_live.ts";
-import { Navigation, PageContext, type ProjectPageContext, useProjectPage } from "./_page.ts";
+import { Navigation, type OpenDialog, PageContext, type ProjectPageContext, useProjectPage } from "./_page.ts";
 import { type ProjectData, ProjectStore } from "./_project.ts";
+import { SessionSearch } from "./_search.ts";
 import { listenForKeys } from "./_shortcuts.ts";
 
 export interface ProjectAppProps extends ProjectData {
@@ -33,6 +34,7 @@ export interface ProjectAppProps extends ProjectData {
 export default function ProjectApp(props: ProjectAppProps) {
   const clock = useTicking(props.now);
   const taskDraft = useSignal<TaskDraft>(NEW_DRAFT);
+  const dialog = useSignal<OpenDialog | null>(null);
   const page = useMemo<ProjectPageContext>(() => {
     const store = new ProjectStore(props);
     return {
@@ -43,6 +45,8 @@ export default function ProjectApp(props: ProjectAppProps) {
       navigation: new Navigation(store, props.view),
       prompts: new PromptDrafts(),
       taskDraft,
+      search: new SessionSearch(props.projectId, store.sessions),
+      dialog,
     };
   }, []);
   useEffect(() => run(page), []);
@@ -57,6 +61,7 @@ export default function ProjectApp(props: ProjectAppProps) {
             <Views />
             <NewTask />
           </main>
+          <Dialogs />
           <Toasts toasts={page.actions.toasts} onClose={(id) => page.actions.closeToast(id)} />
         </div>
       </PageContext.Provider>
@@ -65,7 +70,7 @@ export default function ProjectApp(props: ProjectAppProps) {
 }
 
 /** All that the page does besides showing; the answer ends it. */
-function run({ project, store, actions, navigation, taskDraft }: ProjectPageContext): () => void {
+function run({ project, store, actions, navigation, search, taskDraft, dialog }: ProjectPageContext): () => void {
   store.start();
   const step = (by: number) => {
     const sessions = store.sessions.peek();
@@ -80,6 +85,7 @@ function run({ project, store, actions, navigation, taskDraft }: ProjectPageCont
   const stops = [
     () => store[Symbol.dispose](),
     navigation.listen(),
+    search.start(),
     keepTaskDraft(project.id, taskDraft),
     effect(() => void (document.title = title.value)),
     listenForKeys({
@@ -88,6 +94,9 @@ function run({ project, store, actions, navigation, taskDraft }: ProjectPageCont
       n: () => document.getElementById("task-text")?.focus(),
       j: () => step(1),
       k: () => step(-1),
+      "/": () => document.getElementById("session-search")?.focus(),
+      "?": () => void (dialog.value = { kind: "shortcuts" }),
+      "Ctrl+K": () => void (dialog.value = { kind: "commands" }),
       Escape: () => void (navigation.drawerOpen.value = false),
       "Ctrl+Shift+X": () => {
         const session = store.selected.peek();
@@ -98,9 +107,21 @@ function run({ project, store, actions, navigation, taskDraft }: ProjectPageCont
   return () => stops.forEach((stop) => stop());
 }
 
+/** Dialogs are code that a first load goes without. */
+function Dialogs() {
+  const { dialog } = useProjectPage();
+  const Opened = useSignal<typeof import("./_Dialogs.tsx").OpenedDialog | null>(null);
+  const open = dialog.value;
+  useEffect(() => {
+    if (open && !Opened.peek()) void import("./_Dialogs.tsx").then((loaded) => (Opened.value = loaded.OpenedDialog));
+  }, [open]);
+  return open && Opened.value ? <Opened.value open={open} key={open.kind} /> : null;
+}
+
 function Sidebar() {
-  const { store, navigation } = useProjectPage();
+  const { store, navigation, search } = useProjectPage();
   const open = navigation.drawerOpen.value;
+  const searching = search.text.value.trim() !== "";
   const { cursor, busy } = store.moreSessions.value;
   return (
     <>
@@ -116,18 +137,44 @@ function Sidebar() {
             <Icon name="close" />
           </button>
         </div>
+        <SearchField search={search} />
         <nav class="sidebar-list" aria-label="Sessions">
           <SessionList
-            sessions={store.sessions.value}
+            sessions={search.sessions.value}
+            search={searching ? { busy: search.busy.value, onClear: () => (search.text.value = "") } : null}
             selectedId={store.state.value.selectedId}
             hrefOf={(sessionId) => navigation.pathOf({ view: "chat", sessionId })}
             onSelect={(sessionId) => navigation.showSession(sessionId)}
-            more={cursor ? { busy, onMore: () => void store.loadMoreSessions() } : null}
+            more={cursor && !searching ? { busy, onMore: () => void store.loadMoreSessions() } : null}
           />
         </nav>
       </aside>
       {open ? <div class="backdrop" onClick={() => (navigation.drawerOpen.value = false)} /> : null}
     </>
+  );
+}
+
+function SearchField({ search }: { search: SessionSearch }) {
+  return (
+    <div class="search" role="search">
+      <Icon name="search" />
+      <input
+        id="session-search"
+        type="search"
+        aria-label="Search the sessions"
+        title="Search (/)"
+        placeholder="Search"
+        autoComplete="off"
+        value={search.text.value}
+        onInput={(event) => (search.text.value = event.currentTarget.value)}
+        onKeyDown={(event) => {
+          if (event.key !== "Escape") return;
+          event.stopPropagation();
+          search.text.value = "";
+          event.currentTarget.blur();
+        }}
+      />
+    </div>
   );
 }
 

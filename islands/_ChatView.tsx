@@ -40,16 +40,20 @@ export function ChatView() {
 }
 
 function Head({ session }: { session: Session }) {
-  const { store, actions } = useProjectPage();
+  const { store, actions, dialog } = useProjectPage();
   const task = session.taskId ? store.state.value.tasks[session.taskId] ?? null : null;
   const taskId = session.taskId ?? "";
   return (
     <SessionHeader
       session={session}
       task={task}
+      node={store.state.value.nodes[task?.nodeId ?? ""] ?? null}
       busy={actions.busy.value.has(taskId)}
       onRun={() => void actions.run(taskId)}
       onCancel={() => void actions.cancel(taskId)}
+      onKeep={() => void actions.keep(taskId)}
+      onDiscard={() => void actions.discard(taskId)}
+      onHistory={() => (dialog.value = { kind: "history", taskId })}
     />
   );
 }

@@ -7,9 +7,11 @@ import { newId } from "../lib/ids.ts";
 import type { Toast } from "../lib/ui/Notice.tsx";
 import { bodyOf, type TaskDraft } from "../lib/ui/task_draft.ts";
 import type { SubmitFailure, SubmitKind } from "../lib/ui/TaskForm.tsx";
+import { pageOf } from "../lib/wire/common.ts";
 import { message } from "../lib/wire/message.ts";
 import { type Prompt, prompt } from "../lib/wire/session.ts";
-import { submittedTask, type Task, task } from "../lib/wire/task.ts";
+import { submittedTask, type Task, task, type TaskEvent, taskEvent } from "../lib/wire/task.ts";
+import { workspace } from "../lib/wire/workspace.ts";
 import { ApiError, call, sentenceOf } from "./_api.ts";
 import type { ProjectStore } from "./_project.ts";
 
@@ -66,6 +68,32 @@ export class ProjectActions {
       const path = `${this.#base}/tasks/${taskId}/cancel`;
       this.#store.dispatch({ type: "task", task: await call(path, { method: "POST", body: {}, answer: task }) });
     });
+  }
+
+  /** Keeps the workspace of an ended run two hours longer. */
+  keep(taskId: string): Promise<void> {
+    return this.#onWorkspace(taskId, "keep");
+  }
+
+  /** Removes the workspace of an ended run now. */
+  discard(taskId: string): Promise<void> {
+    return this.#onWorkspace(taskId, "discard");
+  }
+
+  #onWorkspace(taskId: string, what: "keep" | "discard"): Promise<void> {
+    return this.#onTask(taskId, async () => {
+      const path = `${this.#base}/tasks/${taskId}/workspace/${what}`;
+      this.#store.dispatch({
+        type: "workspace",
+        workspace: await call(path, { method: "POST", body: {}, answer: workspace }),
+      });
+    });
+  }
+
+  /** What has happened to a task, newest first. Throws an ApiError. */
+  async history(taskId: string): Promise<TaskEvent[]> {
+    const page = await call(`${this.#base}/tasks/${taskId}/events`, { answer: pageOf(taskEvent) });
+    return page.items.toReversed();
   }
 
   remove(item: Task): Promise<void> {

@@ -12,6 +12,7 @@ import type { Project } from "../lib/wire/project.ts";
 import type { ProjectActions } from "./_actions.ts";
 import type { PromptDrafts } from "./_drafts.ts";
 import type { ProjectStore } from "./_project.ts";
+import type { SessionSearch } from "./_search.ts";
 
 export class Navigation {
   readonly view: Signal<View>;
@@ -59,6 +60,9 @@ export class Navigation {
   }
 }
 
+/** What lies over the page, one at a time. */
+export type OpenDialog = { kind: "history"; taskId: string } | { kind: "shortcuts" } | { kind: "commands" };
+
 export interface ProjectPageContext {
   project: Project;
   options: Options;
@@ -67,6 +71,8 @@ export interface ProjectPageContext {
   navigation: Navigation;
   prompts: PromptDrafts;
   taskDraft: Signal<TaskDraft>;
+  search: SessionSearch;
+  dialog: Signal<OpenDialog | null>;
 }
 
 export const PageContext = createContext<ProjectPageContext | null>(null);

@@ -8,10 +8,11 @@ import { z } from "zod";
 import { backoffMs, wait } from "../lib/backoff.ts";
 import { type Action, byId, type ProjectState, reduce } from "../lib/ui/project_state.ts";
 import { EMPTY, missingAfter, type Transcript } from "../lib/ui/transcript.ts";
-import { currentSession, sessionsByActivity } from "../lib/ui/views.ts";
+import { currentSession, isLive, sessionsByActivity } from "../lib/ui/views.ts";
 import { pageOf } from "../lib/wire/common.ts";
 import { PAGE_LIMIT_MAX } from "../lib/wire/limits.ts";
 import { type MessagePage, messagePage } from "../lib/wire/message.ts";
+import { node } from "../lib/wire/node.ts";
 import { prompt, type Session, session } from "../lib/wire/session.ts";
 import { type Task, task } from "../lib/wire/task.ts";
 import { call, sentenceOf } from "./_api.ts";
@@ -45,6 +46,7 @@ export function initialState(data: ProjectData): ProjectState {
     sessions: byId(selected ? [...data.sessions, selected.session] : data.sessions),
     tasks: byId(data.tasks),
     workspaces: {},
+    nodes: {},
     prompts: {},
     transcripts: {},
   };
@@ -140,11 +142,16 @@ export class ProjectStore {
     });
     const selectedId = computed(() => this.state.value.selectedId);
     const liveId = computed(() => this.selected.value?.status === "active" ? this.selected.value.id : null);
+    const liveNode = computed(() => {
+      const task = this.state.value.tasks[this.selected.value?.taskId ?? ""];
+      return task && isLive(task) ? task.nodeId : null;
+    });
     const stops = [
       () => live[Symbol.dispose](),
       effect(() => void (this.connection.value = live.status.value)),
       effect(() => void (selectedId.value && live.subscribe())),
       effect(() => void (liveId.value && this.#loadPrompts(liveId.value))),
+      effect(() => void (liveNode.value && this.#loadNode(liveNode.value))),
       keepTrying(signal, { wanted: () => this.state.value.stale, attempt: () => this.#refresh() }),
       this.#fillHoles(signal),
     ];
@@ -201,6 +208,12 @@ export class ProjectStore {
     // The list is an extra: without it, prompts show as soon as the socket tells of them.
     const list = await call(`${this.#base}/sessions/${sessionId}/prompts`, { answer }).catch(() => null);
     if (list) this.dispatch({ type: "prompts", sessionId, prompts: list.items });
+  }
+
+  /** Another member's machine is not shown to this person: then its name is all there is. */
+  async #loadNode(nodeId: string): Promise<void> {
+    const known = await call(`/api/nodes/${nodeId}`, { answer: node }).catch(() => null);
+    if (known) this.dispatch({ type: "node", node: known });
   }
 
   #readPage(sessionId: string, query: string): Promise<MessagePage> {

@@ -8,7 +8,7 @@ import { browserZod } from "./browser_zod.ts";
 import { emitFiles } from "./emit.ts";
 import type { Manifest } from "./manifest.ts";
 
-const TARGET = ["chrome120", "firefox120", "safari17"];
+const TARGET = ["chrome123", "firefox120", "safari17.5"];
 const ENTRY = "hearth:entry";
 
 /** Folders and files below the root, as `fresh.config.ts` names them; the output may lie anywhere. */

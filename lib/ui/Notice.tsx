@@ -44,11 +44,18 @@ export function Toasts({ toasts, onClose }: { toasts: ReadonlySignal<Toast[]>; o
   );
 }
 
-export function Empty({ title, children }: { title: string; children?: ComponentChildren }) {
+export interface EmptyProps {
+  title: string;
+  children?: ComponentChildren;
+  action?: ComponentChildren;
+}
+
+export function Empty({ title, children, action }: EmptyProps) {
   return (
     <div class="empty">
       <p class="empty-title">{title}</p>
       {children ? <p class="empty-text">{children}</p> : null}
+      {action ?? null}
     </div>
   );
 }

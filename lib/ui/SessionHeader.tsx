@@ -1,24 +1,35 @@
-/** What the selected session is about and how it goes: title, state, step, branch, cost, and what can be done now. */
+/** What the selected session is about and how it goes: title, state, step, outcome, and what can be done now. */
+import { useContext } from "preact/hooks";
+import type { Node } from "../wire/node.ts";
 import type { Session } from "../wire/session.ts";
 import type { Task } from "../wire/task.ts";
 import { SessionDot, StatusBadge } from "./Badge.tsx";
-import { CopyButton } from "./CopyButton.tsx";
+import { ClockContext } from "./clock.ts";
+import { ConfirmButton } from "./ConfirmButton.tsx";
 import { Icon } from "./Icon.tsx";
-import { cost, STEP } from "./labels.ts";
+import { STEP } from "./labels.ts";
 import { Notice } from "./Notice.tsx";
+import { RunFacts } from "./RunFacts.tsx";
+import { SessionMenu } from "./SessionMenu.tsx";
+import { remaining } from "./time.ts";
 import { isArchived, isLive, runLabel } from "./views.ts";
 
 export interface SessionHeaderProps {
   session: Session;
   /** The whole task where the page has it; the session carries its summary. */
   task: Task | null;
+  /** The machine of the task's run, where it is known. */
+  node?: Node | null;
   busy: boolean;
   onRun: () => void;
   onCancel: () => void;
+  onKeep: () => void;
+  onDiscard: () => void;
+  onHistory: () => void;
 }
 
 export function SessionHeader(props: SessionHeaderProps) {
-  const { session, task } = props;
+  const { session, task, node = null } = props;
   const title = task?.title ?? session.task?.title ?? session.topic ?? "Untitled session";
   const status = task?.status ?? session.task?.status;
   return (
@@ -27,13 +38,14 @@ export function SessionHeader(props: SessionHeaderProps) {
         <SessionDot session={session} />
         <h2 class="session-title" title={title}>{title}</h2>
         <Actions {...props} />
+        <SessionMenu session={session} onHistory={props.onHistory} />
       </div>
       <div class="facts">
         {status ? <StatusBadge status={status} /> : null}
         {task && isLive(task) && task.executionStep
           ? <span class="step">{STEP[task.executionStep]}{task.executionStep === "running" ? "…" : ""}</span>
           : null}
-        {task ? <Outcome task={task} /> : null}
+        {task ? <RunFacts task={task} node={node} /> : null}
         {isArchived(session)
           ? (
             <span class="archived">
@@ -44,6 +56,9 @@ export function SessionHeader(props: SessionHeaderProps) {
           : null}
       </div>
       {task ? <Trouble {...props} task={task} /> : null}
+      {task && !isLive(task) && session.workspace?.keptUntil
+        ? <Kept {...props} until={session.workspace.keptUntil} />
+        : null}
     </header>
   );
 }
@@ -69,29 +84,6 @@ function Actions({ task, busy, onRun, onCancel }: SessionHeaderProps) {
   );
 }
 
-function Outcome({ task }: { task: Task }) {
-  const spent = cost(task.costUsd);
-  return (
-    <>
-      {spent ? <span title="Cost of this run">{spent}</span> : null}
-      {task.run > 1 ? <span>{`Run ${task.run}`}</span> : null}
-      {task.outputBranch
-        ? (
-          <span class="branch">
-            <Icon name="branch" />
-            <code>{task.outputBranch}</code>
-            <CopyButton text={task.outputBranch} label="Copy the branch name" />
-          </span>
-        )
-        : null}
-      {task.outputCommit ? <code class="commit" title={task.outputCommit}>{task.outputCommit.slice(0, 8)}</code> : null}
-      {task.outputPrUrl
-        ? <a class="link" href={task.outputPrUrl} target="_blank" rel="noopener noreferrer">Pull request</a>
-        : null}
-    </>
-  );
-}
-
 function Trouble({ task, busy, onRun }: SessionHeaderProps & { task: Task }) {
   const retry = (
     <button type="button" class="button" disabled={busy} onClick={onRun}>
@@ -110,5 +102,28 @@ function Trouble({ task, busy, onRun }: SessionHeaderProps & { task: Task }) {
         : null}
       {task.warning ? <Notice kind="warning" title="Finished with a warning">{task.warning}</Notice> : null}
     </>
+  );
+}
+
+/** The checkout of a run that has ended is still on its machine, for a while. */
+function Kept({ busy, until, onKeep, onDiscard }: SessionHeaderProps & { until: string }) {
+  const clock = useContext(ClockContext);
+  const left = clock ? remaining(until, clock.value.now) : "";
+  return (
+    <div class="kept" role="group" aria-label="Kept workspace">
+      <Icon name="folder" />
+      <span>{left ? `The workspace is kept for ${left}.` : "The workspace is being removed."}</span>
+      <span class="kept-actions">
+        <button type="button" class="button small" disabled={busy} onClick={onKeep}>Keep 2 h longer</button>
+        <ConfirmButton
+          class="button small quiet"
+          question="Discard its files for good?"
+          disabled={busy}
+          onConfirm={onDiscard}
+        >
+          Discard workspace
+        </ConfirmButton>
+      </span>
+    </div>
   );
 }

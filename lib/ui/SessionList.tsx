@@ -12,9 +12,16 @@ export interface SessionListProps {
   hrefOf: (sessionId: string) => string;
   onSelect: (sessionId: string) => void;
   more?: { busy: boolean; onMore: () => void } | null;
+  /** The list is what a search has found. */
+  search?: { busy: boolean; onClear: () => void } | null;
 }
 
-export function SessionList({ sessions, selectedId, hrefOf, onSelect, more }: SessionListProps) {
+export function SessionList({ sessions, selectedId, hrefOf, onSelect, more, search }: SessionListProps) {
+  if (sessions.length === 0 && search) {
+    if (search.busy) return <Skeleton lines={3} />;
+    const clear = <button type="button" class="button small" onClick={search.onClear}>Clear the search</button>;
+    return <Empty title="No session fits" action={clear}>Topics and titles of tasks are searched.</Empty>;
+  }
   if (sessions.length === 0) {
     return <Empty title="No sessions yet">Describe a task below and press Run Now to start the first one.</Empty>;
   }

@@ -2,7 +2,7 @@
 import type { MessageRole } from "../wire/message.ts";
 import type { NodeStatus } from "../wire/node.ts";
 import type { SessionStatus } from "../wire/session.ts";
-import type { ExecutionStep, TaskStatus } from "../wire/task.ts";
+import type { ExecutionStep, TaskEvent, TaskStatus } from "../wire/task.ts";
 
 export const TASK_STATUS: Record<TaskStatus, string> = {
   draft: "Draft",
@@ -50,6 +50,8 @@ export const NODE_STATUS: Record<NodeStatus, string> = {
   destroyed: "Gone",
   error: "Error",
 };
+
+export const ACTOR: Record<TaskEvent["actor"], string> = { user: "A person", system: "Hearth", agent: "The agent" };
 
 export const VM_SIZE = { small: "Small", medium: "Medium", large: "Large" } as const;
 

@@ -4,6 +4,7 @@
  * the same input twice, or old input late, changes nothing. Messages lie under their own session.
  */
 import type { ServerFrame } from "../wire/feed.ts";
+import type { Node } from "../wire/node.ts";
 import type { Message, MessagePage } from "../wire/message.ts";
 import type { Prompt, Session } from "../wire/session.ts";
 import { LIVE_STATUSES, type Task } from "../wire/task.ts";
@@ -19,6 +20,8 @@ export interface ProjectState {
   sessions: Readonly<Record<string, Session>>;
   tasks: Readonly<Record<string, Task>>;
   workspaces: Readonly<Record<string, Workspace>>;
+  /** Machines that were told of. */
+  nodes: Readonly<Record<string, Node>>;
   /** Waiting and recent prompts by session, then by messageId. */
   prompts: Readonly<Record<string, Readonly<Record<string, Prompt>>>>;
   transcripts: Readonly<Record<string, Transcript>>;
@@ -31,6 +34,8 @@ export type Action =
   | { type: "select"; sessionId: string | null }
   | { type: "session"; session: Session }
   | { type: "task"; task: Task }
+  | { type: "workspace"; workspace: Workspace }
+  | { type: "node"; node: Node }
   | { type: "task.deleted"; taskId: string; sessionId: string }
   /** Lists read anew after a resync: what they do not name is gone. */
   | { type: "refreshed"; sessions: Session[]; moreSessions: boolean; tasks: Task[] }
@@ -51,6 +56,10 @@ export function reduce(state: ProjectState, action: Action): ProjectState {
       return putSession(state, action.session);
     case "task":
       return putTask(state, action.task);
+    case "workspace":
+      return putNewer(state, "workspaces", action.workspace);
+    case "node":
+      return putNode(state, action.node);
     case "task.deleted":
       return dropTask(state, action);
     case "refreshed":
@@ -98,8 +107,9 @@ function reduceFrame(state: ProjectState, frame: ServerFrame): ProjectState {
       return putPrompt(state, frame.prompt);
     case "resync":
       return { ...state, stale: true };
-    case "hello":
     case "node.updated":
+      return putNode(state, frame.node);
+    case "hello":
     case "permission.requested":
     case "permission.resolved":
     case "cursor":
@@ -165,6 +175,11 @@ function refresh(state: ProjectState, { sessions, moreSessions, tasks }: Action 
     selectedId: state.selectedId && read.has(state.selectedId) ? state.selectedId : null,
   };
   return sessions.reduce(putSession, next);
+}
+
+/** Frames and answers come in the order in which they were made, so the last one told is the newest. */
+function putNode(state: ProjectState, node: Node): ProjectState {
+  return { ...state, nodes: { ...state.nodes, [node.id]: node } };
 }
 
 /** How far a prompt has come: it never goes back over one of these. */

@@ -11,6 +11,7 @@ const WORK = [
   "plan Write the log; Read it back; Report",
   "write log/keeper.md: The lamp was lit at dusk.",
   "run cat log/keeper.md",
+  "wait 1500",
   "say The log is written and reads back as it should.",
 ].join("\n");
 
@@ -148,7 +149,7 @@ Deno.test("Stop interrupts the turn, and the answer so far stays with its mark",
   assertStringIncludes((await transcriptOf(page)).join(" "), "word20");
 });
 
-Deno.test("a run that fails says why and offers what can be done", async () => {
+Deno.test("a run that fails says why; its workspace is kept longer, and then discarded", async () => {
   await using scene = await openScene();
   const { page } = scene;
   await runNow(page, "write half.txt: half\nfail The lamp has no oil.");
@@ -156,6 +157,14 @@ Deno.test("a run that fails says why and offers what can be done", async () => {
   await page.locator(".notice-error", { hasText: "The lamp has no oil." }).waitFor();
   assert(await page.getByRole("button", { name: "Retry" }).isVisible());
   await picture(page, "session-failed");
+  const kept = page.getByRole("group", { name: "Kept workspace" });
+  const before = await kept.textContent();
+  await kept.getByRole("button", { name: "Keep 2 h longer" }).click();
+  await page.waitForFunction((text) => document.querySelector(".kept")?.textContent !== text, before);
+  await kept.getByRole("button", { name: "Discard workspace" }).click();
+  await kept.getByRole("button", { name: "Discard its files for good?" }).click();
+  await page.locator(".session-header .archived").waitFor();
+  assertEquals(await kept.count(), 0);
   await show(page, `${scene.edge.url}/nodes`);
   await page.locator(".node").waitFor();
   await picture(page, "nodes");

@@ -80,19 +80,20 @@ export function transcriptOf(page: Page): Promise<string[]> {
   );
 }
 
-/** Runs `act` with the page in each of its looks, wide and narrow, light and dark; puts it back as it was. */
+/** Runs `act` with the page in each of its looks, light and dark, wide and narrow; puts it back as it was. */
 export async function inEveryLook(page: Page, act: (look: string) => Promise<void>): Promise<void> {
   const before = page.viewportSize();
-  for (const width of WIDTHS) {
-    await page.setViewportSize({ width, height: 812 });
-    for (const colorScheme of ["light", "dark"] as const) {
-      await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+  for (const colorScheme of ["light", "dark"] as const) {
+    await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+    for (const width of WIDTHS) {
+      await page.setViewportSize({ width, height: 812 });
       await settled(page);
       await act(`${width}-${colorScheme}`);
     }
   }
   await page.emulateMedia({ colorScheme: null, reducedMotion: null });
   if (before) await page.setViewportSize(before);
+  await settled(page);
 }
 
 /** Waits until the new colours are drawn and no transition between the old and the new ones runs any more. */

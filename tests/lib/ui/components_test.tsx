@@ -6,6 +6,7 @@ import { StatusBadge } from "../../../lib/ui/Badge.tsx";
 import { Board } from "../../../lib/ui/Board.tsx";
 import { ClockContext } from "../../../lib/ui/clock.ts";
 import { Diff } from "../../../lib/ui/Diff.tsx";
+import { History } from "../../../lib/ui/History.tsx";
 import { MessageItem, OpenItem } from "../../../lib/ui/MessageView.tsx";
 import { SessionHeader } from "../../../lib/ui/SessionHeader.tsx";
 import { SessionList } from "../../../lib/ui/SessionList.tsx";
@@ -15,7 +16,9 @@ import { Transcript } from "../../../lib/ui/Transcript.tsx";
 import { boardColumns } from "../../../lib/ui/views.ts";
 import type { Message } from "../../../lib/wire/message.ts";
 import type { Session } from "../../../lib/wire/session.ts";
-import { ago, id, makeMessage, makeSession, makeTask, NOW } from "../../islands/fixture_data.ts";
+import type { Node } from "../../../lib/wire/node.ts";
+import type { Task } from "../../../lib/wire/task.ts";
+import { ago, id, makeMessage, makeNode, makeSession, makeTask, NOW } from "../../islands/fixture_data.ts";
 
 const nothing = () => {};
 const later = () => Promise.resolve();
@@ -172,9 +175,44 @@ Deno.test("T055-4 T055-5 an empty session says so, one that loads shows a skelet
   assertStringIncludes(failed, "Retry");
 });
 
+function head(
+  task: Task,
+  { session = makeSession(task), node = null }: { session?: Session; node?: Node | null } = {},
+) {
+  const acts = { onRun: nothing, onCancel: nothing, onKeep: nothing, onDiscard: nothing, onHistory: nothing };
+  return html(<SessionHeader session={session} task={task} node={node} busy={false} {...acts} />);
+}
+
+Deno.test("a run that has ended can be kept or discarded while its workspace is there", () => {
+  const task = makeTask(1, { status: "cancelled" });
+  const workspace = { id: id(70), status: "ready", keptUntil: ago(-90) } as const;
+  const kept = head(task, { session: makeSession(task, { status: "stopped", workspace }) });
+  for (const part of ["kept for 1 h 30 min", "Keep 2 h longer", "Discard workspace", "Retry"]) {
+    assertStringIncludes(kept, part);
+  }
+  assert(!kept.includes("Workspace is gone"));
+  const gone = { ...workspace, status: "stopped", keptUntil: null } as const;
+  const ended = head(task, { session: makeSession(task, { status: "stopped", workspace: gone }) });
+  assert(!ended.includes("Discard workspace"));
+  assertStringIncludes(ended, "Workspace is gone");
+});
+
+Deno.test("the header names the machine and says when it is not heard of", () => {
+  const task = makeTask(1, { status: "in_progress", nodeId: id(7), timings: { running: ago(4) } });
+  const shown = head(task, { node: makeNode(7) });
+  for (const part of ["00000007", "Active", "for 4 min"]) assertStringIncludes(shown, part);
+  assertStringIncludes(head(task, { node: makeNode(7, { health: "unreachable" }) }), "Unreachable");
+});
+
+Deno.test("the history tells each change with who made it and why", () => {
+  const event = { n: 1, from: "draft", to: "cancelled", actor: "user", reason: "Not needed", at: ago(5) } as const;
+  const shown = html(<History events={[event]} error={null} onRetry={nothing} />);
+  for (const part of ["Cancelled", "A person · Not needed", "5 min ago"]) assertStringIncludes(shown, part);
+  assertStringIncludes(html(<History events={null} error={null} onRetry={nothing} />), "skeleton");
+  assertStringIncludes(html(<History events={null} error="No answer." onRetry={nothing} />), "Retry");
+});
+
 Deno.test("a failed task says why and offers Retry, a warning is shown, a live one can be cancelled", () => {
-  const head = (task: typeof TASK) =>
-    html(<SessionHeader session={makeSession(task)} task={task} busy={false} onRun={nothing} onCancel={nothing} />);
   const failed = head(makeTask(1, { status: "failed", errorMessage: "The disk is full." }));
   assertStringIncludes(failed, "The disk is full.");
   assertEquals([...failed.matchAll(/Retry/g)].length, 1);

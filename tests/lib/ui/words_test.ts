@@ -1,15 +1,43 @@
 import { assertEquals } from "@std/assert";
+import { findCommands } from "../../../lib/ui/commands.ts";
+import { phasesOf, totalMs } from "../../../lib/ui/phases.ts";
 import { readPlan } from "../../../lib/ui/plan.ts";
 import { readRoute, routePath } from "../../../lib/ui/route.ts";
 import { bodyOf, checkDraft, NEW_DRAFT, readDraft } from "../../../lib/ui/task_draft.ts";
 import { duration, exactTime, relativeTime, remaining } from "../../../lib/ui/time.ts";
-import { ago, id, NOW } from "../../islands/fixture_data.ts";
+import { ago, id, makeTask, NOW } from "../../islands/fixture_data.ts";
 
 Deno.test("T055-9 times are told relative to now", () => {
   const told = [0.2, 5, 59, 61, 60 * 30, 60 * 24 * 3, 60 * 24 * 30].map((minutes) => relativeTime(ago(minutes), NOW));
   assertEquals(told, ["now", "5 min ago", "59 min ago", "1 h ago", "1 d ago", "3 d ago", "2029-12-03"]);
   assertEquals(relativeTime(ago(-3), NOW), "now", "a clock that is ahead is not the future");
   assertEquals(exactTime(ago(5), false), "2030-01-02 11:55:00 UTC");
+});
+
+Deno.test("a run's phases end with the next one, the last with the run", () => {
+  const timings = { starting_agent: ago(9), selecting_node: ago(10), running: ago(8) };
+  const over = phasesOf(makeTask(1, { status: "completed", timings, completedAt: ago(3) }), NOW);
+  assertEquals(over.map(({ step, ms, current }) => [step, ms / 60_000, current]), [
+    ["selecting_node", 1, false],
+    ["starting_agent", 1, false],
+    ["running", 5, false],
+  ]);
+  assertEquals(totalMs(over) / 60_000, 7);
+  assertEquals(phasesOf(makeTask(1, { status: "in_progress", timings }), NOW).at(-1), {
+    step: "running",
+    ms: 8 * 60_000,
+    current: true,
+  });
+});
+
+Deno.test("commands are found by all their words, those that begin with the text first", () => {
+  const make = (label: string, hint = "") => ({ id: label, label, hint, icon: "chat" as const, run: () => {} });
+  const commands = [make("Show the chat"), make("Chat about lamps"), make("Board", "chat")];
+  const find = (text: string) => findCommands(commands, text).map((command) => command.label);
+  assertEquals(find("chat"), ["Chat about lamps", "Show the chat", "Board"]);
+  assertEquals(find("the CHAT"), ["Show the chat"]);
+  assertEquals(find("  "), ["Show the chat", "Chat about lamps", "Board"]);
+  assertEquals(find("ship"), []);
 });
 
 Deno.test("durations and what is left", () => {
