@@ -32,12 +32,12 @@ export async function wakeWaiting(edge: Edge, ownerId: string): Promise<void> {
   }
 }
 
-/** Makes these tasks due now, in this order. */
+/** Makes these tasks due now. Who of them comes first is decided when each chooses its node. */
 export async function wake(edge: Edge, tasks: TaskRecord[]): Promise<void> {
   if (tasks.length === 0) return;
   await change(edge.store, (tx) => {
-    tasks.forEach((task, i) =>
-      scheduleLoose(tx, { kind: "task.advance", id: `${task.projectId}/${task.id}`, at: tx.now + i })
+    tasks.forEach(({ projectId, id }) =>
+      scheduleLoose(tx, { kind: "task.advance", id: `${projectId}/${id}`, at: tx.now })
     );
     return Promise.resolve();
   }, edge.clock);
