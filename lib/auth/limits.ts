@@ -35,10 +35,14 @@ export class Buckets {
   }
 }
 
-/** Pure: the bucket after one more request, and how long to wait when it is empty. */
+/**
+ * Pure: the bucket after one more request, and how long to wait when it is empty. A clock that was set back takes nothing
+ * out of it.
+ */
 export function drain(bucket: Bucket | undefined, rule: BucketRule, now: number): { bucket: Bucket; waitMs: number } {
   const before = bucket ?? { level: rule.burst, at: now };
-  const level = Math.min(rule.burst, before.level + ((now - before.at) / 1_000) * rule.perSecond);
+  const passedMs = Math.max(0, now - before.at);
+  const level = Math.min(rule.burst, before.level + (passedMs / 1_000) * rule.perSecond);
   if (level < 1) return { bucket: { level, at: now }, waitMs: ((1 - level) / rule.perSecond) * 1_000 };
   return { bucket: { level: level - 1, at: now }, waitMs: 0 };
 }

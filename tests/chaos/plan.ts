@@ -1,0 +1,121 @@
+/** What goes wrong in a run, and when: all of it follows from the seed. */
+import type { Fault, RequestHead } from "./proxy.ts";
+import type { Random } from "./random.ts";
+
+export type Blow =
+  | "kill_agent"
+  | "kill_edge"
+  | "kill_both"
+  | "kill_coding_agent"
+  | "cut_network"
+  | "disk_full"
+  | "clock_jump"
+  | "tokens_expire";
+
+export interface Event {
+  /** After the run's beginning. */
+  atMs: number;
+  blow: Blow;
+  /** How long the edge stays away, the network is cut, the disk is full; by how much the clock jumps. */
+  ms: number;
+}
+
+/** A time in which requests through the proxy meet a fault with some probability. */
+export interface Storm {
+  fromMs: number;
+  toMs: number;
+  share: number;
+  fault: Fault;
+}
+
+export interface Plan {
+  runs: number;
+  events: Event[];
+  storms: Storm[];
+  /** Bodies of messages above this many bytes are refused with 413 by somebody in between. */
+  bodyMaxBytes: number | null;
+}
+
+/** An installation is up and its first run under way after a second; runs last some seconds. */
+const SPAN_MS = 3_500;
+const BLOWS: readonly Blow[] = [
+  "kill_agent",
+  "kill_agent",
+  "kill_edge",
+  "kill_edge",
+  "kill_both",
+  "kill_coding_agent",
+  "cut_network",
+  "cut_network",
+  "clock_jump",
+  "tokens_expire",
+];
+/** So that no due time of the edge is reached by a jump alone. */
+const JUMP_MAX_MS = 240_000;
+const FAULTS: readonly ((random: Random) => Fault)[] = [
+  () => ({ kind: "refuse" }),
+  () => ({ kind: "swallow" }),
+  (random) => ({ kind: "delay", ms: random.between(20, 900) }),
+  () => ({ kind: "cut_request" }),
+  () => ({ kind: "cut_answer" }),
+  () => ({ kind: "cut_answer" }),
+  () => ({ kind: "half_answer" }),
+  () => ({ kind: "duplicate" }),
+  (random) => ({ kind: "echo", ms: random.between(0, 1_200) }),
+  (random) => ({ kind: "throttle", bytesPerSecond: random.between(20_000, 200_000) }),
+  () => ({ kind: "status", status: 500 }),
+  () => ({ kind: "status", status: 503 }),
+  () => ({ kind: "status", status: 401 }),
+  () => ({ kind: "status", status: 429, retryAfterSeconds: 1 }),
+];
+
+/** The plan of a seed. `canFillDisk`: whether a full disk can be had here. */
+export function makePlan(random: Random, options: { canFillDisk: boolean }): Plan {
+  const plan: Plan = {
+    runs: random.chance(0.35) ? 2 : 1,
+    events: Array.from({ length: random.between(0, 2) }, () => makeEvent(random)),
+    storms: Array.from({ length: random.between(1, 3) }, () => makeStorm(random)),
+    bodyMaxBytes: random.chance(0.15) ? random.between(4_000, 30_000) : null,
+  };
+  // Drawn in any case, so that a seed means the same where no disk can be filled.
+  const fills = random.chance(0.1);
+  const event = { atMs: random.between(1_000, 2_500), blow: "disk_full" as const, ms: random.between(500, 2_000) };
+  if (fills && options.canFillDisk) plan.events = [event];
+  plan.events.sort((a, b) => a.atMs - b.atMs);
+  return plan;
+}
+
+/** The fault that a request meets at this time. */
+export function faultFor(plan: Plan, random: Random, now: { ms: number; request: RequestHead }): Fault {
+  const { ms, request } = now;
+  const isMessages = request.method === "POST" && request.path.endsWith("/messages");
+  if (isMessages && plan.bodyMaxBytes !== null && request.bodyBytes > plan.bodyMaxBytes) {
+    return { kind: "status", status: 413 };
+  }
+  const storm = plan.storms.find((each) => ms >= each.fromMs && ms < each.toMs && random.chance(each.share));
+  return storm?.fault ?? { kind: "pass" };
+}
+
+export function describePlan(plan: Plan): string {
+  const events = plan.events.map((event) => `${event.blow}@${event.atMs}+${event.ms}`);
+  const storms = plan.storms.map((storm) =>
+    `${storm.fault.kind}${"status" in storm.fault ? storm.fault.status : ""}@${storm.fromMs}-${storm.toMs}×${
+      storm.share.toFixed(2)
+    }`
+  );
+  const limit = plan.bodyMaxBytes === null ? [] : [`413>${plan.bodyMaxBytes}`];
+  return [`${plan.runs} run(s)`, ...events, ...storms, ...limit].join(" ");
+}
+
+function makeEvent(random: Random): Event {
+  const blow = random.pick(BLOWS);
+  const atMs = random.between(300, SPAN_MS);
+  if (blow === "clock_jump") return { atMs, blow, ms: random.between(-JUMP_MAX_MS, JUMP_MAX_MS) };
+  return { atMs, blow, ms: random.between(0, 1_500) };
+}
+
+function makeStorm(random: Random): Storm {
+  const fromMs = random.between(0, SPAN_MS);
+  const toMs = fromMs + random.between(200, 2_000);
+  return { fromMs, toMs, share: 0.1 + random.next() * 0.8, fault: random.pick(FAULTS)(random) };
+}
