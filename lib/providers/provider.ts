@@ -19,6 +19,11 @@ export interface NodeSpec {
   sessionId: string | null;
 }
 
+/** Whose machines a call is about: the opened secret of the owner's credential, null where the provider needs none. */
+export interface ProviderAccess {
+  secret: string | null;
+}
+
 export interface ProviderServer {
   ref: string;
   nodeId: string | null;
@@ -39,12 +44,14 @@ export class ProviderError extends Error {
 export interface NodeProvider {
   readonly id: "local" | "hetzner" | "manual";
   /** Makes the machine of a node, or finds the one that exists. Returns the provider's name for it. */
-  create(spec: NodeSpec): Promise<string>;
+  create(spec: NodeSpec, access: ProviderAccess): Promise<string>;
   /** The machine, or null when it does not exist. */
-  get(ref: string): Promise<ProviderServer | null>;
+  get(ref: string, access: ProviderAccess): Promise<ProviderServer | null>;
   /** Every machine of this installation. Throws when the inventory is not complete. */
-  list(installationId: string): Promise<ProviderServer[]>;
-  /** Removes the machine; resolves when it is gone. */
-  destroy(ref: string): Promise<void>;
+  list(installationId: string, access: ProviderAccess): Promise<ProviderServer[]>;
+  /** Removes the machine; resolves when it is gone. A node whose machine was never noted is named by its own id. */
+  destroy(ref: string, access: ProviderAccess): Promise<void>;
+  /** What an hour of such a machine costs, or null: nothing, or not known. Never throws. */
+  priceHour?(spec: Pick<NodeSpec, "vmSize" | "location">, access: ProviderAccess): Promise<number | null>;
   [Symbol.asyncDispose](): Promise<void>;
 }
