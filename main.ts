@@ -75,7 +75,7 @@ export async function startEdge({ config, environment, log, watch }: StartOption
   const url = publicUrlOf(config, server.addr);
   config.publicUrl = url;
   if (edge.provider.id === "local") await ensureSample(edge, admin);
-  await edge.provider.adopt(url);
+  if (!config.onDeploy) await edge.local.adopt(url);
   const loop = new DueLoop(edge, { queues: edge.store.queues });
   loop.start();
   targets = {

@@ -9,6 +9,19 @@ import { LOG_LEVELS } from "./log.ts";
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 
+/** Machines download the agent from here; its SHA-256 guards what comes, https guards who asks. */
+const downloadUrl = z.url({ protocol: /^https?$/ }).max(2_000).refine(
+  (text) => text.startsWith("https:") || isLoopback(new URL(text).hostname),
+  "must be https",
+);
+/** Five fields; main registers the cron before it reads the rest, so this is checked once more there. */
+export const CRON = /^[\d*\/,-]+( [\dA-Za-z*\/,#L-]+){4}$/;
+const sha256 = z.string().toLowerCase().regex(/^[0-9a-f]{64}$/, "must be a SHA-256 in hexadecimal");
+const packages = z.string().regex(
+  /^(@[a-z0-9][\w.-]*\/)?[a-z0-9][\w.-]*@\d[\w.+-]*([ ,]+(@[a-z0-9][\w.-]*\/)?[a-z0-9][\w.-]*@\d[\w.+-]*)*$/,
+  "must be npm packages with exact versions, separated by spaces",
+);
+
 export const edgeEnvironment = z.object({
   PORT: z.coerce.number().int().min(0).max(65_535).default(8000),
   HOST: z.string().default("127.0.0.1"),
@@ -16,15 +29,33 @@ export const edgeEnvironment = z.object({
   HEARTH_DATA_DIR: z.string().default("./data"),
   HEARTH_KV: z.string().optional(),
   HEARTH_ADMIN_KEY: z.string().regex(/^hk_[\w-]{20,200}$/, "must look like hk_ and at least 20 letters").optional(),
+  ENCRYPTION_KEY: z.string().optional(),
   JWT_SECRET: z.string().min(32, "must have at least 32 characters").optional(),
   LOG_LEVEL: z.enum(LOG_LEVELS).default("info"),
-  NODE_PROVIDER: z.enum(["local"]).default("local"),
+  METRICS_TOKEN: z.string().min(16, "must have at least 16 characters").optional(),
+  NODE_PROVIDER: z.enum(["local", "hetzner", "manual"]).default("local"),
   LOCAL_PROVIDER_SHARED: flag(false),
   LOCAL_ALLOW_REMOTE: flag(false),
   TRUST_PROXY: flag(false),
   DEFAULT_VM_LOCATION: z.string().default("nbg1"),
-  DEFAULT_CODING_AGENT: z.string().regex(/^[a-z][a-z0-9-]{0,39}$/).default("demo"),
+  HCLOUD_URL: z.url({ protocol: /^https?$/ }).default("https://api.hetzner.cloud/v1"),
+  VM_TYPE_SMALL: z.string().default("cx23"),
+  VM_TYPE_MEDIUM: z.string().default("cx33"),
+  VM_TYPE_LARGE: z.string().default("cx43"),
+  VM_IMAGE: z.string().default("debian-13"),
+  AGENT_BINARY_URL_X64: downloadUrl.optional(),
+  AGENT_BINARY_URL_ARM64: downloadUrl.optional(),
+  AGENT_BINARY_SHA256_X64: sha256.optional(),
+  AGENT_BINARY_SHA256_ARM64: sha256.optional(),
+  CODING_AGENT_PACKAGES: packages.default("@agentclientprotocol/claude-agent-acp@0.100.0"),
+  DEFAULT_CODING_AGENT: z.string().regex(/^[a-z][a-z0-9-]{0,39}$/).optional(),
   NODE_WARM_TIMEOUT_MS: amount(30 * MINUTE, 1_000),
+  MAX_AUTO_NODE_LIFETIME_MS: amount(4 * HOUR, 1_000),
+  NODE_HARD_LIFETIME_MS: amount(24 * HOUR, 1_000),
+  NODE_CLEANUP_SWEEP_INTERVAL_CRON: z.string().regex(CRON, "must be a cron expression of five fields").default(
+    "*/15 * * * *",
+  ),
+  NODE_CLEANUP_GRACE_PERIOD_MS: amount(45 * MINUTE, 1_000),
   NODE_AGENT_READY_TIMEOUT_MS: amount(15 * MINUTE, 1_000),
   HEARTBEAT_INTERVAL_MS: amount(30_000, 100),
   HEARTBEAT_STALE_MS: amount(3 * MINUTE, 1_000),
@@ -59,13 +90,19 @@ export const edgeEnvironment = z.object({
 type Raw = z.output<typeof edgeEnvironment>;
 
 /** Values as the code uses them; `publicUrl` has no slash at its end. */
-export type EdgeConfig = Omit<Raw, "PUBLIC_URL"> & { publicUrl: string; onDeploy: boolean };
+export type EdgeConfig = Omit<Raw, "PUBLIC_URL" | "DEFAULT_CODING_AGENT"> & {
+  DEFAULT_CODING_AGENT: string;
+  publicUrl: string;
+  onDeploy: boolean;
+};
 
 /** Reads and validates. Throws ConfigError with every problem. */
 export function readEdgeConfig(environment: Environment): EdgeConfig {
   const raw = readEnv(edgeEnvironment, environment);
   const onDeploy = Boolean(environment.DENO_DEPLOYMENT_ID);
-  const config = { ...raw, publicUrl: publicUrlOf(raw), onDeploy };
+  // The demo needs no key, but is no reason to rent a machine.
+  const DEFAULT_CODING_AGENT = raw.DEFAULT_CODING_AGENT ?? (raw.NODE_PROVIDER === "local" ? "demo" : "claude");
+  const config = { ...raw, DEFAULT_CODING_AGENT, publicUrl: publicUrlOf(raw), onDeploy };
   const problems = findConflicts(config);
   if (problems.length) {
     throw new ConfigError(`The configuration cannot work:\n${problems.map((p) => `  ${p}`).join("\n")}`);
@@ -98,6 +135,33 @@ function findConflicts(config: EdgeConfig): string[] {
   if (config.onDeploy && !config.HEARTH_ADMIN_KEY) {
     problems.push("HEARTH_ADMIN_KEY: is required on the hosted platform");
   }
+  if (config.onDeploy && !config.ENCRYPTION_KEY) {
+    problems.push("ENCRYPTION_KEY: is required on the hosted platform");
+  }
+  for (const processor of ["X64", "ARM64"] as const) {
+    const given = [config[`AGENT_BINARY_URL_${processor}`], config[`AGENT_BINARY_SHA256_${processor}`]].filter(Boolean);
+    if (given.length === 1) {
+      problems.push(`AGENT_BINARY_URL_${processor} and AGENT_BINARY_SHA256_${processor}: go together`);
+    }
+  }
+  if (config.NODE_PROVIDER === "hetzner") problems.push(...findMachineConflicts(config));
   if (config.onDeploy && !config.JWT_SECRET) problems.push("JWT_SECRET: is required on the hosted platform");
+  return problems;
+}
+
+/** What a machine elsewhere needs to become a node. */
+function findMachineConflicts(config: EdgeConfig): string[] {
+  const problems: string[] = [];
+  if (!config.AGENT_BINARY_URL_X64 && !config.AGENT_BINARY_URL_ARM64) {
+    problems.push(
+      "AGENT_BINARY_URL_X64: is required with NODE_PROVIDER=hetzner; machines download the agent from there",
+    );
+  }
+  const { protocol, hostname } = new URL(config.publicUrl);
+  if (isLoopback(hostname) && !isLoopback(new URL(config.HCLOUD_URL).hostname)) {
+    problems.push("PUBLIC_URL: with NODE_PROVIDER=hetzner it must be an address that machines elsewhere can reach");
+  } else if (protocol === "http:" && !isLoopback(hostname)) {
+    problems.push("PUBLIC_URL: must be https, because agents elsewhere send their secrets to it");
+  }
   return problems;
 }

@@ -1,4 +1,5 @@
 /** What main makes once and every function of the edge gets: configuration, store, clock, tokens, live hub, provider. */
+import type { SealKeys } from "./auth/seal.ts";
 import type { Keyring } from "./auth/tokens.ts";
 import type { EdgeConfig } from "./config.ts";
 import type { Live } from "./live/live.ts";
@@ -13,6 +14,11 @@ export interface Edge {
   /** Milliseconds since the epoch. */
   clock: () => number;
   keyring: Keyring;
+  /** Opens and seals stored credentials. */
+  sealKeys: SealKeys;
+  /** Makes new machines. */
   provider: NodeProvider;
+  /** Know machines that came another way: of an earlier configuration, or a person's own. */
+  otherProviders: NodeProvider[];
   live: Live;
 }

@@ -5,6 +5,7 @@ import type { Edge } from "../lib/edge.ts";
 import { notFound } from "../lib/errors.ts";
 import type { Manifest } from "../lib/render/manifest.ts";
 import { mountAccounts } from "./api/accounts.ts";
+import { mountCredentials } from "./api/credentials.ts";
 import { mountDocs } from "./api/docs.tsx";
 import { mountNodes } from "./api/nodes.ts";
 import { mountOperations } from "./api/operations.ts";
@@ -35,6 +36,7 @@ export function createApp({ edge, manifest, serveStatic }: AppOptions): App {
   app.use(observe, guard);
   mountSockets(app);
   mountAccounts(app);
+  mountCredentials(app);
   mountProjects(app);
   mountTasks(app);
   mountSessions(app);

@@ -28,7 +28,7 @@ const NO_PAGE: Manifest = {
 export interface TestEdgeOptions {
   /** Variables of the configuration. */
   env?: Record<string, string>;
-  /** Run real agents by the local provider. */
+  /** Use the provider that the configuration names; by default the local one, with real agents. */
   agents?: boolean;
   /** Ring the due loop by queued messages (as with a local file) or by timers alone. */
   queues?: boolean;
@@ -41,7 +41,7 @@ export interface Client {
   key: string;
   /** Calls the API with this user's key; `body` is sent as JSON. */
   call(
-    call: `${"GET" | "POST" | "PATCH" | "DELETE"} /${string}`,
+    call: `${"GET" | "POST" | "PUT" | "PATCH" | "DELETE"} /${string}`,
     body?: unknown,
     headers?: Record<string, string>,
   ): Promise<Answer>;
@@ -142,7 +142,7 @@ export async function startTestEdge(options: TestEdgeOptions = {}): Promise<Test
   const loop = new DueLoop(edge, { queues: options.queues ?? false });
   if (!options.still) loop.start();
   const close = async () => {
-    for (const ref of await composed.provider.references()) await composed.provider.destroy(ref);
+    for (const ref of await composed.local.references()) await composed.local.destroy(ref);
     await server.shutdown();
     await loop[Symbol.asyncDispose]();
     await composed[Symbol.asyncDispose]();

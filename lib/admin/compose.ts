@@ -1,5 +1,6 @@
 /** Makes an edge from its configuration: store, keys, live hub, provider. Scheduler and server are main's. */
 import { join, resolve } from "node:path";
+import { checkSealKeys, newSealKey, readSealKeys } from "../auth/seal.ts";
 import { readKeyring } from "../auth/tokens.ts";
 import type { EdgeConfig } from "../config.ts";
 import type { Edge } from "../edge.ts";
@@ -7,7 +8,11 @@ import { ConfigError } from "../env.ts";
 import { newSecret } from "../ids.ts";
 import { Live } from "../live/live.ts";
 import type { Logger } from "../log.ts";
+import { machineSettings } from "../nodes/machine_settings.ts";
+import { HetznerProvider } from "../providers/hetzner.ts";
 import { LocalProvider } from "../providers/local.ts";
+import { ManualProvider } from "../providers/manual.ts";
+import type { NodeProvider } from "../providers/provider.ts";
 import { listUsers } from "../store/accounts.ts";
 import { openStore } from "../store/store.ts";
 
@@ -21,32 +26,47 @@ export interface ComposeOptions {
   clock?: () => number;
 }
 
-export type ComposedEdge = Edge & AsyncDisposable & { provider: LocalProvider };
+export type ComposedEdge = Edge & AsyncDisposable & { local: LocalProvider };
 
 /** Throws ConfigError when the configuration does not fit the data. */
 export async function composeEdge(options: ComposeOptions): Promise<ComposedEdge> {
   const { config, log } = options;
   const clock = options.clock ?? Date.now;
   if (!config.onDeploy) await Deno.mkdir(config.HEARTH_DATA_DIR, { recursive: true, mode: 0o700 });
-  const secret = config.JWT_SECRET ?? await readSecretFile(config.HEARTH_DATA_DIR);
+  const secret = config.JWT_SECRET ??
+    await readSecretFile(join(config.HEARTH_DATA_DIR, "jwt-secret"), () => newSecret(48));
+  const sealKeys = await readSealKeys(
+    config.ENCRYPTION_KEY ?? await readSecretFile(join(config.HEARTH_DATA_DIR, "encryption-key"), newSealKey),
+  );
   const store = await openStore(storePath(config));
+  try {
+    await checkSealKeys(store, sealKeys);
+  } catch (error) {
+    store.close();
+    throw error;
+  }
   const live = new Live({ store, log, clock });
-  const provider = new LocalProvider({
+  const local = new LocalProvider({
     directory: resolve(join(config.HEARTH_DATA_DIR, "nodes")),
     agentCommand: options.agentCommand,
     environment: options.agentEnvironment,
     log,
   });
+  const providers: NodeProvider[] = [local, newHetzner(config, log), new ManualProvider()];
+  const provider = providers.find(({ id }) => id === config.NODE_PROVIDER)!;
   return {
     config,
     log,
     clock,
     store,
     live,
+    local,
     provider,
+    otherProviders: providers.filter((each) => each !== provider),
+    sealKeys,
     keyring: readKeyring(secret),
     async [Symbol.asyncDispose]() {
-      await provider[Symbol.asyncDispose]();
+      await Promise.all(providers.map((each) => each[Symbol.asyncDispose]()));
       await live[Symbol.asyncDispose]();
       store.close();
     },
@@ -69,14 +89,23 @@ function storePath(config: EdgeConfig): string | undefined {
   return config.HEARTH_KV ?? (config.onDeploy ? undefined : join(config.HEARTH_DATA_DIR, "hearth.kv"));
 }
 
-/** The signing secret of a one-machine edge: made once, readable by its owner alone. */
-async function readSecretFile(directory: string): Promise<string> {
-  const path = join(directory, "jwt-secret");
+function newHetzner(config: EdgeConfig, log: Logger): HetznerProvider {
+  return new HetznerProvider({
+    url: config.HCLOUD_URL,
+    serverTypes: { small: config.VM_TYPE_SMALL, medium: config.VM_TYPE_MEDIUM, large: config.VM_TYPE_LARGE },
+    image: config.VM_IMAGE,
+    machine: machineSettings(config),
+    log,
+  });
+}
+
+/** A secret of a one-machine edge: made once, readable by its owner alone. */
+async function readSecretFile(path: string, make: () => string): Promise<string> {
   try {
     return (await Deno.readTextFile(path)).trim();
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
-    await Deno.writeTextFile(path, newSecret(48), { mode: 0o600, createNew: true });
+    await Deno.writeTextFile(path, make(), { mode: 0o600, createNew: true });
     return (await Deno.readTextFile(path)).trim();
   }
 }

@@ -1,20 +1,13 @@
 /** What the forms may offer: coding agents, sizes, places, limits. */
 import type { Edge } from "../edge.ts";
+import { CODING_AGENTS } from "../nodes/coding_agents.ts";
 import type { Options } from "../wire/account.ts";
 import { PROMPT_MAX, TITLE_MAX } from "../wire/limits.ts";
-
-const CODING_AGENTS = [
-  { id: "demo", label: "Demo (no model, no key)" },
-  { id: "claude", label: "Claude Code", credential: "anthropic" },
-  { id: "codex", label: "Codex", credential: "openai" },
-  { id: "gemini", label: "Gemini", credential: "google" },
-  { id: "opencode", label: "OpenCode" },
-];
 
 export function readOptions(edge: Edge): Options {
   const { config } = edge;
   return {
-    codingAgents: CODING_AGENTS,
+    codingAgents: [...CODING_AGENTS],
     defaultCodingAgent: config.DEFAULT_CODING_AGENT,
     vmSizes: ["small", "medium", "large"],
     locations: [config.DEFAULT_VM_LOCATION],

@@ -7,6 +7,7 @@ import { messageOf } from "../errors.ts";
 import { type Change, change } from "../store/change.ts";
 import { nodeKey } from "../store/keys.ts";
 import { type BeatRecord, type NodeRecord, putFleet, putNode, readBeat, readFleet, readNode } from "../store/nodes.ts";
+import { accessOf, providerOf } from "./accounts.ts";
 
 const RETRY_MS = [60_000, 120_000, 300_000, 600_000, 1_200_000, 1_800_000];
 /** A machine that still holds something is looked at again this soon: its next heartbeat may say that it does not. */
@@ -30,7 +31,7 @@ export async function deleteMachine(
   }
   if (held) await onLoss(node, held);
   try {
-    await edge.provider.destroy(node.providerRef ?? node.id);
+    await providerOf(edge, node.provider).destroy(node.providerRef ?? node.id, await accessOf(edge, node));
   } catch (error) {
     const level = node.destroyTries >= RETRY_MS.length ? "critical" : "warn";
     edge.log[level]("node_delete_failed", { nodeId, tries: node.destroyTries + 1, reason: messageOf(error) });

@@ -9,9 +9,11 @@ import { type Change, change } from "../store/change.ts";
 import { nodeKey } from "../store/keys.ts";
 import { type Claim, type NodeRecord, putEnrolment, putFleet, putNode, readFleet } from "../store/nodes.ts";
 import type { VmSize } from "../wire/common.ts";
+import { accessOf, providerOf, readAccount } from "./accounts.ts";
 import { putDestroying } from "./state.ts";
 
-const BOOTSTRAP_LIFE_MS = 30 * 60_000;
+/** How long a one-time token is good for. */
+export const BOOTSTRAP_LIFE_MS = 30 * 60_000;
 
 export interface NewNode {
   id: string;
@@ -27,9 +29,7 @@ export async function putProvisioning(tx: Change, edge: Edge, facts: NewNode): P
   const nodeIds = fleet.value?.nodeIds ?? [];
   if (nodeIds.length >= edge.config.MAX_NODES_PER_USER) return false;
   putFleet(tx, fleet, [...nodeIds, facts.id]);
-  const entry = await tx.get<NodeRecord>(nodeKey(facts.id));
-  putNode(tx, entry, {
-    v: 1,
+  putNewNode(tx, await tx.get<NodeRecord>(nodeKey(facts.id)), {
     id: facts.id,
     ownerId: facts.ownerId,
     provider: edge.provider.id,
@@ -37,6 +37,23 @@ export async function putProvisioning(tx: Change, edge: Edge, facts: NewNode): P
     autoProvisioned: true,
     vmSize: facts.vmSize,
     location: facts.location,
+    account: await readAccount(tx, facts.ownerId, edge.provider.id),
+    claims: [facts.claim],
+  });
+  return true;
+}
+
+type NewNodeFacts = Pick<
+  NodeRecord,
+  "id" | "ownerId" | "provider" | "providerRef" | "autoProvisioned" | "vmSize" | "location" | "account" | "claims"
+>;
+
+/** Writes the record of a machine whose agent has not come yet. */
+export function putNewNode(tx: Change, entry: Deno.KvEntryMaybe<NodeRecord>, facts: NewNodeFacts): void {
+  putNode(tx, entry, {
+    ...facts,
+    v: 1,
+    priceHour: null,
     agentVersion: null,
     protocol: null,
     codingAgents: [],
@@ -44,10 +61,9 @@ export async function putProvisioning(tx: Change, edge: Edge, facts: NewNode): P
     draining: false,
     health: "ok",
     generation: 1,
-    claims: [facts.claim],
     warmSince: null,
     warmUntil: null,
-    claimedByTask: facts.claim.taskId,
+    claimedByTask: facts.claims[0]?.taskId ?? null,
     secretHash: null,
     errorMessage: null,
     destroyTries: 0,
@@ -56,7 +72,6 @@ export async function putProvisioning(tx: Change, edge: Edge, facts: NewNode): P
     updatedAt: tx.now,
     dues: {},
   });
-  return true;
 }
 
 /**
@@ -75,7 +90,9 @@ export async function createMachine(
     putEnrolment(tx, hash, { v: 1, nodeId: node.id, expiresAt, nonceHash: null });
     return Promise.resolve();
   }, edge.clock);
-  const ref = await edge.provider.create({
+  const provider = providerOf(edge, node.provider);
+  const access = await accessOf(edge, node);
+  const ref = await provider.create({
     nodeId: node.id,
     ownerId: node.ownerId,
     installationId: edge.store.installationId,
@@ -84,16 +101,21 @@ export async function createMachine(
     bootstrapToken,
     controlPlaneUrl: edge.config.publicUrl,
     ...run,
-  });
-  if (!await noteMachine(edge, node.id, ref)) await edge.provider.destroy(ref);
+  }, access);
+  const priceHour = await provider.priceHour?.(node, access) ?? null;
+  if (!await noteMachine(edge, node.id, { ref, priceHour })) await provider.destroy(ref, access);
 }
 
 /** Whether the machine is still wanted. */
-async function noteMachine(edge: Edge, nodeId: string, ref: string): Promise<boolean> {
+async function noteMachine(
+  edge: Edge,
+  nodeId: string,
+  { ref, priceHour }: { ref: string; priceHour: number | null },
+): Promise<boolean> {
   return await change(edge.store, async (tx) => {
     const entry = await tx.get<NodeRecord>(nodeKey(nodeId));
     if (!entry.value || entry.value.status === "destroyed") return false;
-    if (entry.value.providerRef !== ref) putNode(tx, entry, { ...entry.value, providerRef: ref });
+    if (entry.value.providerRef !== ref) putNode(tx, entry, { ...entry.value, providerRef: ref, priceHour });
     return true;
   }, edge.clock);
 }

@@ -50,12 +50,16 @@ export const workspaceKey = (w: string): Key => ["workspace", w];
 export const workspaceByProjectKey = (p: string, w: string): Key => ["workspaceByProject", p, w];
 export const workspaceLiveKey = (w: string): Key => ["workspaceLive", w];
 
+export const credentialKey = (u: string, provider: string): Key => ["credential", u, provider];
+
 export const nodeKey = (n: string): Key => ["node", n];
 export const nodeByOwnerKey = (u: string, n: string): Key => ["nodeByOwner", u, n];
 export const nodeLiveKey = (n: string): Key => ["nodeLive", n];
 export const nodeBeatKey = (n: string): Key => ["nodeBeat", n];
 export const fleetKey = (u: string): Key => ["fleet", u];
 export const enrolmentKey = (hash: string): Key => ["enrolment", hash];
+/** A server that no record knows, by the provider's reference with the provider's name before it. */
+export const strayKey = (providerRef: string): Key => ["stray", providerRef];
 export const commandKey = (n: string, seq: number): Key => ["command", n, seq];
 export const commandHeadKey = (n: string): Key => ["commandHead", n];
 export const commandAckKey = (n: string): Key => ["commandAck", n];

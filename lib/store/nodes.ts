@@ -31,6 +31,9 @@ export interface NodeRecord extends Versioned {
   ownerId: string;
   provider: Node["provider"];
   providerRef: string | null;
+  /** The account of the credential that the machine was made with; null where the provider needs none. */
+  account?: string | null;
+  priceHour?: number | null;
   autoProvisioned: boolean;
   vmSize: Node["vmSize"];
   location: string;
@@ -143,7 +146,7 @@ export function pokeNode(tx: Change, nodeId: string, seq: number): void {
   tx.announce(nodeTopic(nodeId), ["command", seq]);
 }
 
-export function toNode(record: NodeRecord, beat: BeatRecord | null): Node {
+export function toNode(record: NodeRecord, beat: BeatRecord | null, now = Date.now()): Node {
   return {
     id: record.id,
     ownerId: record.ownerId,
@@ -161,6 +164,8 @@ export function toNode(record: NodeRecord, beat: BeatRecord | null): Node {
     warmSince: toIsoOrNull(record.warmSince),
     warmUntil: toIsoOrNull(record.warmUntil),
     claimedByTask: record.claimedByTask,
+    priceHour: record.priceHour ?? null,
+    costSoFar: costOf(record, now),
     errorMessage: record.errorMessage,
     heartbeat: beat && {
       at: toIso(beat.at),
@@ -171,4 +176,11 @@ export function toNode(record: NodeRecord, beat: BeatRecord | null): Node {
     },
     createdAt: toIso(record.createdAt),
   };
+}
+
+/** Providers bill every hour that was begun. */
+function costOf({ priceHour, createdAt, status, updatedAt }: NodeRecord, now: number): number | null {
+  if (priceHour === null || priceHour === undefined) return null;
+  const until = status === "destroyed" ? updatedAt : now;
+  return priceHour * Math.max(1, Math.ceil((until - createdAt) / 3_600_000));
 }

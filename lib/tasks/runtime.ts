@@ -3,6 +3,7 @@ import type { Edge } from "../edge.ts";
 import { readProject } from "../store/projects.ts";
 import { readDescription, readTask } from "../store/tasks.ts";
 import { isWorking, type WorkspaceRecord } from "../store/workspaces.ts";
+import { readRunCredentials } from "./run_credentials.ts";
 import type { Runtime } from "../wire/workspace.ts";
 
 export async function readRuntime(edge: Edge, workspace: WorkspaceRecord): Promise<Runtime> {
@@ -32,7 +33,7 @@ export async function readRuntime(edge: Edge, workspace: WorkspaceRecord): Promi
       maxCostUsd: numberOf(project?.settings.maxCostUsdPerRun),
       maxMinutes: numberOf(project?.settings.maxMinutesPerRun),
     },
-    credentials: {},
+    credentials: await readRunCredentials(edge, workspace),
     wanted: wantedOf(workspace),
   };
 }

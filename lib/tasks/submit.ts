@@ -19,6 +19,8 @@ import { DERIVED_TITLE_MAX } from "../wire/limits.ts";
 import type { CreateTask, RunTask } from "../wire/task.ts";
 import { enterStep } from "./deadlines.ts";
 import { putEdges, requireMet } from "./dependencies.ts";
+import { requireProjectRecord } from "./project.ts";
+import { requireCredentials } from "./run_credentials.ts";
 import { eventsToQueued, isStartable } from "./state.ts";
 
 interface Submitter {
@@ -56,6 +58,7 @@ export async function submitTask(
 ): Promise<TaskRecord> {
   if (!await isRecalled(edge, by.idempotency)) {
     await requireMet(edge, project.id, body.dependsOn);
+    await requireCredentials(edge, { userId: by.userId, codingAgent: body.agentHint ?? project.codingAgent });
     await countRun(edge, by.userId);
   }
   const ids = newTaskIds();
@@ -74,12 +77,14 @@ export async function submitTask(
 
 /**
  * Starts a draft, ready, failed or cancelled task. From the second run on the session says so and repeats the
- * description as it is now. Throws `invalid_transition`, `task_blocked`, `not_found`, `rate_limited`.
+ * description as it is now. Throws `invalid_transition`, `task_blocked`, `credentials_missing`, `not_found`, `rate_limited`.
  */
 export async function runTask(edge: Edge, task: TaskRecord, options: RunTask, userId: string): Promise<TaskRecord> {
   if (!isStartable(task.status)) throw notStartable(task);
   if (options.nodeId) await requireOwnNode(edge, options.nodeId, userId);
   await requireMet(edge, task.projectId, task.dependsOn);
+  const { codingAgent } = await requireProjectRecord(edge, task.projectId);
+  await requireCredentials(edge, { userId, codingAgent: task.agentHint ?? codingAgent });
   await countRun(edge, userId);
   const ids = { prompt: newId(), notice: newId() };
   return await change(edge.store, async (tx) => {

@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import * as account from "./account.ts";
+import * as credential from "./credential.ts";
 import { none, pageOf, pageQuery, uuid } from "./common.ts";
 import * as deadLetter from "./dead_letter.ts";
 import * as message from "./message.ts";
@@ -91,6 +92,24 @@ export const endpoints = {
   deleteKey: endpoint("user", "DELETE /api/keys/:keyId", {
     summary: "Revoke an API key; logins made with it end",
     status: 204,
+  }),
+
+  listCredentials: endpoint("user", "GET /api/credentials", {
+    summary: "For which providers you stored a credential, and when",
+    answer: pageOf(credential.credential),
+  }),
+  putCredential: endpoint("user", "PUT /api/credentials/:provider", {
+    summary: "Store your secret for a provider, sealed; no answer ever holds it",
+    body: credential.putCredential,
+    answer: credential.credential,
+  }),
+  deleteCredential: endpoint("user", "DELETE /api/credentials/:provider", {
+    summary: "Remove your secret for a provider; refused while servers live under it",
+    status: 204,
+  }),
+  checkCredential: endpoint("user", "POST /api/credentials/:provider/check", {
+    summary: "Ask the provider whether your stored secret is accepted",
+    answer: credential.credentialCheck,
   }),
 
   listProjects: endpoint("user", "GET /api/projects", {
@@ -275,6 +294,13 @@ export const endpoints = {
     answer: workspace.turnAnswer,
   }),
 
+  createNode: endpoint("user", "POST /api/nodes", {
+    summary: "Add a machine of your own; the answer holds the command, with its one-time token, that makes it a node",
+    body: node.createNode,
+    answer: node.createdNode,
+    status: 201,
+    secret: true,
+  }),
   listNodes: endpoint("user", "GET /api/nodes", { summary: "Your nodes, newest first", answer: pageOf(node.node) }),
   readNode: endpoint("user", `GET ${N}`, { summary: "One node", answer: node.node }),
   deleteNode: endpoint("user", `DELETE ${N}`, {
@@ -344,6 +370,7 @@ export const pathParameters: Record<string, z.ZodType<string>> = {
   workspaceId: uuid,
   nodeId: uuid,
   keyId: uuid,
+  provider: credential.credentialProvider,
   userId: uuid,
   messageId: uuid,
   seq: z.string().regex(/^[1-9]\d{0,8}$/, "must be a message's number"),

@@ -30,11 +30,23 @@ export const node = z.object({
   warmSince: timestamp.nullable(),
   warmUntil: timestamp.nullable(),
   claimedByTask: uuid.nullable(),
+  /** What an hour costs at the provider, taxes included, in the currency that it bills; null: nothing, or not known. */
+  priceHour: z.number().nullable(),
+  /** What the machine has cost until now or its end, each hour begun counted whole. */
+  costSoFar: z.number().nullable(),
   errorMessage: z.string().nullable(),
   heartbeat: heartbeatView.nullable(),
   createdAt: timestamp,
 });
 export type Node = z.infer<typeof node>;
+
+export const createNode = z.strictObject({ vmSize: vmSize.default("medium") });
+export const createdNode = z.object({
+  node,
+  /** One line for a root shell on the machine. */
+  command: z.string(),
+  expiresAt: timestamp,
+});
 
 const version = z.string().max(100);
 

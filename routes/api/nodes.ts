@@ -3,9 +3,12 @@ import { requireNode } from "../../lib/auth/access.ts";
 import { checkFailures, countFailure } from "../../lib/auth/limits.ts";
 import type { Edge } from "../../lib/edge.ts";
 import { AppError, notFound } from "../../lib/errors.ts";
+import { addNode } from "../../lib/nodes/add_node.ts";
 import { registerNode, renewTokens } from "../../lib/nodes/enrol.ts";
 import { keepDeadLetters, listDeadLetters, readDeadLetter } from "../../lib/store/dead_letters.ts";
 import type { UserRecord } from "../../lib/store/accounts.ts";
+import { machineSettings } from "../../lib/nodes/machine_settings.ts";
+import { MANUAL_SCRIPT_PATH, manualScript } from "../../lib/providers/manual_install.ts";
 import { listNodes, type NodeRecord, readBeat, toNode } from "../../lib/store/nodes.ts";
 import { beat } from "../../lib/tasks/beat.ts";
 import { destroyNode, drainNode } from "../../lib/tasks/retire_node.ts";
@@ -26,6 +29,14 @@ export function mountNodes(app: App): void {
   });
   serve(app, endpoints.heartbeat, async ({ edge, node, nodeClaims, body }) => {
     return await beat(edge, node, { claims: nodeClaims, body });
+  });
+  serve(app, endpoints.createNode, async ({ edge, user, body }) => {
+    const { node, command, expiresAt } = await addNode(edge, user.id, body);
+    return { node: await view(edge, node), command, expiresAt: new Date(expiresAt).toISOString() };
+  });
+  app.get(MANUAL_SCRIPT_PATH, (c) => {
+    const { config } = c.get("edge");
+    return c.text(manualScript(config.publicUrl, machineSettings(config)));
   });
   serve(app, endpoints.listNodes, async ({ edge, user }) => {
     return { items: await readNodes(edge, user.id), nextCursor: null };
@@ -88,5 +99,5 @@ async function countFailures<T>(edge: Edge, address: string, work: () => Promise
 }
 
 async function view(edge: Edge, node: NodeRecord): Promise<Node> {
-  return toNode(node, await readBeat(edge.store, node.id));
+  return toNode(node, await readBeat(edge.store, node.id), edge.clock());
 }

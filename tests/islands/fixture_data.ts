@@ -137,6 +137,8 @@ export function makeNode(n: number, part: Partial<Node> = {}): Node {
     warmSince: null,
     warmUntil: null,
     claimedByTask: null,
+    priceHour: null,
+    costSoFar: null,
     errorMessage: null,
     heartbeat: { at: ago(0.2), load: 0.42, outboxDepth: 0, deadLetters: 0, dropped: 0 },
     createdAt: ago(95),

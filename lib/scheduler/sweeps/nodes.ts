@@ -4,6 +4,7 @@
  */
 import type { Edge } from "../../edge.ts";
 import { expireWarm } from "../../nodes/lifecycle.ts";
+import { abandonNode, BOOTSTRAP_LIFE_MS } from "../../nodes/provision.ts";
 import { putAfterClaims } from "../../nodes/state.ts";
 import { change } from "../../store/change.ts";
 import { nodeKey } from "../../store/keys.ts";
@@ -38,8 +39,16 @@ async function sweepNode(edge: Edge, node: NodeRecord): Promise<boolean> {
 }
 
 async function sweepProvisioning(edge: Edge, node: NodeRecord): Promise<boolean> {
+  if (!node.autoProvisioned) return await forgetUnused(edge, node);
   if (edge.clock() - node.createdAt < edge.config.NODE_AGENT_READY_TIMEOUT_MS + GRACE_MS) return false;
   return await loseNode(edge, node.id);
+}
+
+/** A machine of a person's own whose command was not run while its token was good. */
+async function forgetUnused(edge: Edge, node: NodeRecord): Promise<boolean> {
+  if (edge.clock() - node.createdAt < BOOTSTRAP_LIFE_MS + GRACE_MS) return false;
+  await abandonNode(edge, node.id, "Its command was not run in time.");
+  return true;
 }
 
 /**

@@ -1,0 +1,113 @@
+/**
+ * Storing and removing a person's secrets. One under which servers live is neither removed nor replaced by one that does
+ * not see them: those servers could never be deleted again.
+ */
+import { openCredential } from "../auth/credentials.ts";
+import { seal } from "../auth/seal.ts";
+import type { Edge } from "../edge.ts";
+import { AppError, notFound } from "../errors.ts";
+import { newId } from "../ids.ts";
+import { checkModelKey } from "../providers/model_keys.ts";
+import { HetznerApi } from "../providers/hetzner_api.ts";
+import { ProviderError } from "../providers/provider.ts";
+import { type Change, change } from "../store/change.ts";
+import type { CredentialRecord } from "../store/credentials.ts";
+import { credentialKey, nodeKey } from "../store/keys.ts";
+import { type NodeRecord, putFleet, readFleet } from "../store/nodes.ts";
+import type { CredentialCheck, CredentialProvider } from "../wire/credential.ts";
+import { providerOf } from "./accounts.ts";
+
+const CHECK_TIMEOUT_MS = 10_000;
+
+/** Stores a secret, sealed. Throws `conflict` when servers live under the one before and this one does not see them. */
+export async function storeCredential(
+  edge: Edge,
+  userId: string,
+  given: { provider: CredentialProvider; secret: string },
+): Promise<CredentialRecord> {
+  const { provider, secret } = given;
+  const box = await seal(edge.sealKeys, secret, { userId, provider });
+  const account = newId();
+  return await change(edge.store, async (tx) => {
+    const entry = await tx.get<CredentialRecord>(credentialKey(userId, provider));
+    const living = await listLiving(tx, userId, provider);
+    if (entry.value && living.length > 0) await requireSeen(edge, living, secret);
+    const record: CredentialRecord = {
+      v: 1,
+      ...box,
+      userId,
+      provider,
+      account: living.length > 0 && entry.value ? entry.value.account : account,
+      createdAt: entry.value?.createdAt ?? tx.now,
+      updatedAt: tx.now,
+    };
+    tx.put(entry, record);
+    return record;
+  }, edge.clock);
+}
+
+/** Removes a secret. Throws `not_found`, and `conflict` while servers live under it. */
+export async function removeCredential(edge: Edge, userId: string, provider: CredentialProvider): Promise<void> {
+  await change(edge.store, async (tx) => {
+    const entry = await tx.get<CredentialRecord>(credentialKey(userId, provider));
+    if (!entry.value) throw notFound("credential");
+    const living = await listLiving(tx, userId, provider);
+    if (living.length > 0) {
+      throw new AppError(
+        "conflict",
+        `${living.length} server(s) live under this credential. Destroy them first, or they could never be deleted.`,
+      );
+    }
+    tx.check(entry).delete(entry.key);
+  }, edge.clock);
+}
+
+/** Asks the provider whether it accepts the stored secret. Throws `not_found`. */
+export async function checkCredential(
+  edge: Edge,
+  userId: string,
+  provider: CredentialProvider,
+): Promise<CredentialCheck> {
+  const credential = await openCredential(edge, userId, provider);
+  if (!credential) throw notFound("credential");
+  try {
+    if (provider !== "hetzner") return await checkModelKey(provider, credential.secret);
+    const api = new HetznerApi({ url: edge.config.HCLOUD_URL, token: credential.secret, timeoutMs: CHECK_TIMEOUT_MS });
+    await api.check();
+    return { ok: true, message: "Hetzner accepts the token." };
+  } catch (error) {
+    if (!(error instanceof ProviderError)) throw error;
+    return { ok: false, message: `Not accepted: ${error.message}.` };
+  }
+}
+
+/**
+ * The owner's nodes at that provider which are not destroyed. The fleet is written with it, so that a machine which is
+ * begun at the same moment is seen, or sees.
+ */
+async function listLiving(tx: Change, userId: string, provider: CredentialProvider): Promise<NodeRecord[]> {
+  if (provider !== "hetzner") return [];
+  const fleet = await readFleet(tx, userId);
+  const nodeIds = fleet.value?.nodeIds ?? [];
+  putFleet(tx, fleet, nodeIds);
+  const nodes = await Promise.all(nodeIds.map(async (id) => (await tx.get<NodeRecord>(nodeKey(id))).value));
+  return nodes.filter((node) =>
+    node !== null && node.provider === provider && node.status !== "destroyed"
+  ) as NodeRecord[];
+}
+
+async function requireSeen(edge: Edge, living: NodeRecord[], secret: string): Promise<void> {
+  for (const node of living) {
+    const server = await providerOf(edge, node.provider).get(node.providerRef ?? node.id, { secret }).catch(sayWhy);
+    if (server) continue;
+    throw new AppError(
+      "conflict",
+      "Servers live under the credential that is stored, and the new one does not see them. Destroy them first.",
+    );
+  }
+}
+
+function sayWhy(error: unknown): never {
+  if (!(error instanceof ProviderError)) throw error;
+  throw new AppError("conflict", `Servers live under the stored credential, and with the new one ${error.message}.`);
+}

@@ -1,0 +1,38 @@
+/** The secrets that a run needs: what its provider and its coding agent name, of the person who starts it. */
+import { openCredential } from "../auth/credentials.ts";
+import type { Edge } from "../edge.ts";
+import { AppError } from "../errors.ts";
+import { RENTED } from "../nodes/accounts.ts";
+import { CODING_AGENTS, KEY_VARIABLES } from "../nodes/coding_agents.ts";
+import { readCredential } from "../store/credentials.ts";
+import type { WorkspaceRecord } from "../store/workspaces.ts";
+import type { CredentialProvider } from "../wire/credential.ts";
+
+const SETTINGS_PATH = "/credentials";
+
+/** Throws `credentials_missing` with the providers for which the user has stored nothing. */
+export async function requireCredentials(
+  edge: Edge,
+  run: { userId: string; codingAgent: string },
+): Promise<void> {
+  const wanted = wantedBy(edge, run.codingAgent);
+  const stored = await Promise.all(wanted.map((provider) => readCredential(edge.store, run.userId, provider)));
+  const missing = wanted.filter((_, i) => stored[i] === null);
+  if (missing.length === 0) return;
+  throw new AppError("credentials_missing", `Store your credentials first, for: ${missing.join(", ")}.`, {
+    details: { missing, settingsUrl: SETTINGS_PATH },
+  });
+}
+
+/** What the coding agent of a workspace finds in its environment. */
+export async function readRunCredentials(edge: Edge, workspace: WorkspaceRecord): Promise<Record<string, string>> {
+  const provider = CODING_AGENTS.find(({ id }) => id === workspace.codingAgent)?.credential;
+  const credential = provider && await openCredential(edge, workspace.ownerId, provider);
+  return provider && credential ? { [KEY_VARIABLES[provider]]: credential.secret } : {};
+}
+
+function wantedBy(edge: Edge, codingAgent: string): CredentialProvider[] {
+  const ofAgent = CODING_AGENTS.find(({ id }) => id === codingAgent)?.credential;
+  const ofProvider = RENTED.has(edge.provider.id) ? ["hetzner" as const] : [];
+  return [...ofProvider, ...ofAgent ? [ofAgent] : []];
+}
