@@ -10,6 +10,8 @@ const WAIT_MAX_MS = 60_000;
 
 export class LiveClient implements AsyncDisposable {
   readonly frames: ServerFrame[] = [];
+  /** When each stored message arrived here, by its id. */
+  readonly arrivals = new Map<string, number>();
   readonly #socket: WebSocket;
   readonly #opened = Promise.withResolvers<void>();
   #changed = Promise.withResolvers<void>();
@@ -77,6 +79,7 @@ export class LiveClient implements AsyncDisposable {
 
   #take(frame: ServerFrame): void {
     this.frames.push(frame);
+    if (frame.type === "message.new") this.arrivals.set(frame.message.messageId, Date.now());
     if (frame.type === "hello") this.#opened.resolve();
     this.#changed.resolve();
     this.#changed = Promise.withResolvers();

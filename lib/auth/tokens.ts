@@ -2,17 +2,21 @@
  * The JWTs of nodes and workspaces: HS256 only, a key id, one audience each, 24 hours. Every call that shows one also
  * reads the node's or workspace's row, so a token alone opens nothing that is gone.
  */
-import { errors, jwtVerify, SignJWT } from "jose";
+import { errors, type JWTPayload, jwtVerify, SignJWT } from "jose";
 import { z } from "zod";
 import { toBytes } from "../bytes.ts";
 import { AppError } from "../errors.ts";
 
 export const TOKEN_LIFE_S = 24 * 3_600;
 const ISSUER = "hearth";
+/** Tokens remembered at once; the oldest are forgotten first. */
+const VERIFIED_MAX = 2_000;
 
 /** The signing keys: the first signs, all verify. */
 export interface Keyring {
   keys: { kid: string; secret: Uint8Array }[];
+  /** Payloads of tokens whose signature was found good: an agent shows the same token with every batch. */
+  verified: Map<string, { payload: unknown; expiresAtMs: number }>;
 }
 
 const nodeClaims = z.object({ node: z.string(), generation: z.number() });
@@ -28,7 +32,7 @@ export function readKeyring(text: string): Keyring {
       ? { kid: part.slice(0, at), secret: toBytes(part.slice(at + 1)) }
       : { kid: `k${i}`, secret: toBytes(part) };
   });
-  return { keys };
+  return { keys, verified: new Map() };
 }
 
 export async function signNodeToken(keyring: Keyring, claims: NodeClaims, now: number): Promise<string> {
@@ -60,6 +64,16 @@ async function sign(keyring: Keyring, audience: string, claims: Record<string, u
 }
 
 async function verify(keyring: Keyring, audience: string, token: string, now: number): Promise<unknown> {
+  const name = `${audience} ${token}`;
+  const known = keyring.verified.get(name);
+  if (known && now < known.expiresAtMs) return known.payload;
+  const payload = await verifySigned(keyring, audience, token, now);
+  keyring.verified.set(name, { payload, expiresAtMs: payload.exp! * 1_000 });
+  if (keyring.verified.size > VERIFIED_MAX) keyring.verified.delete(keyring.verified.keys().next().value!);
+  return payload;
+}
+
+async function verifySigned(keyring: Keyring, audience: string, token: string, now: number): Promise<JWTPayload> {
   try {
     const { payload } = await jwtVerify(token, (header) => findKey(keyring, header.kid), {
       algorithms: ["HS256"],

@@ -13,6 +13,8 @@ import { toIso } from "./time.ts";
 
 /** A part and its overhead stay below the 65,536 bytes that a value may take. */
 const PART_BYTES = 60_000;
+/** How many foreign ids a range of ids may hold before each id is looked up instead. */
+const RANGE_SLACK = 20;
 
 type Body = Uint8Array | { preview: Uint8Array; bytes: number; parts: number };
 
@@ -74,8 +76,22 @@ export async function deleteParts(tx: Change, sessionId: string, seq: number): P
   for (let i = 0; i < old.body.parts; i++) tx.delete(msgPartKey(sessionId, seq, i));
 }
 
-/** Which of these ids the session has already, read ten at a time. Read it after the session record, never before. */
+/**
+ * Which of these ids the session has already. Read it after the session record, never before. Agents make ids in the
+ * order of time, so that those of a batch lie side by side and one range holds them; a range full of others' ids means
+ * that they do not, and each is looked up.
+ */
 export async function findKnown(tx: Change, sessionId: string, messageIds: string[]): Promise<Set<string>> {
+  const sorted = messageIds.toSorted();
+  const range = { start: msgIdKey(sessionId, sorted[0]!), end: msgIdKey(sessionId, `${sorted.at(-1)!}\0`) };
+  const limit = messageIds.length + RANGE_SLACK;
+  const found = await Array.fromAsync(tx.kv.list(range, { limit, batchSize: limit }));
+  if (found.length === limit) return await lookUp(tx, sessionId, messageIds);
+  const wanted = new Set(messageIds);
+  return new Set(found.map((entry) => entry.key[2] as string).filter((id) => wanted.has(id)));
+}
+
+async function lookUp(tx: Change, sessionId: string, messageIds: string[]): Promise<Set<string>> {
   const chunks: string[][] = [];
   for (let at = 0; at < messageIds.length; at += 10) chunks.push(messageIds.slice(at, at + 10));
   const known = await Promise.all(chunks.map(async (ids) => {
