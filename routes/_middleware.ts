@@ -50,8 +50,10 @@ export const guard: MiddlewareHandler<AppEnv> = async (c, next) => {
 /** The answer to anything thrown on the way. */
 export function answerError(error: unknown, c: Context<AppEnv>): Response {
   const requestId = c.get("requestId") ?? newId();
-  if (!(error instanceof AppError)) {
-    c.get("edge").log.error("request_failed", { requestId, method: c.req.method, path: pathOf(c), error });
+  // An error of the store carries what the store said, which the caller is not told.
+  if (!(error instanceof AppError) || (error.status >= 500 && error.cause)) {
+    const cause = error instanceof AppError ? error.cause : undefined;
+    c.get("edge").log.error("request_failed", { requestId, method: c.req.method, path: pathOf(c), error, cause });
   }
   const problem = toProblem(error, requestId);
   const headers = new Headers({ "content-type": "application/problem+json", "cache-control": "no-store" });

@@ -212,9 +212,12 @@ async function tryUntilCommitted<T>(
 async function isCommitted(tx: Change): Promise<boolean> {
   try {
     if (await tx.commit()) return true;
-  } catch (error) {
+  } catch (cause) {
     if (await isThere(tx).catch(() => false)) return true;
-    throw error;
+    throw new AppError("store_busy", "The store could not take the change. Try again in a moment.", {
+      cause,
+      retryAfterSeconds: 1,
+    });
   }
   return await isThere(tx);
 }

@@ -139,6 +139,14 @@ Deno.test("a change that writes nothing commits nothing", () =>
     assertEquals(await change(store, (tx) => Promise.resolve(tx.now > 0)), true);
   }));
 
+Deno.test("a store that refuses a commit with an error is told as busy, and what it said stays inside", () =>
+  withStore(async (store) => {
+    failFirst(store, 1, () => Promise.reject(new TypeError("disk I/O error")));
+    const error = await assertRejects(() => count(store), AppError) as AppError;
+    assertEquals([error.code, error.message.includes("disk"), await readCount(store)], ["store_busy", false, 0]);
+    assertEquals((error.cause as Error).message, "disk I/O error");
+  }));
+
 Deno.test("the hints of a change come after its commit, and only then", () =>
   withStore(async (store) => {
     const told: unknown[] = [];
