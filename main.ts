@@ -19,13 +19,13 @@ const { DueLoop } = await import("./lib/scheduler/loop.ts");
 const { sweep } = await import("./lib/scheduler/sweep.ts");
 const { createPageFiles } = await import("./lib/render/files.ts");
 const { createApp } = await import("./routes/mod.ts");
+const { listen } = await import("./routes/_listen.ts");
 const { islands } = await import("./routes/_islands.ts");
 const { default: fresh } = await import("./fresh.config.ts");
 
 type EdgeConfig = ReturnType<typeof readEdgeConfig>;
 
 const ROOT = import.meta.dirname!;
-const SHUTDOWN_MAX_MS = 4_000;
 /** What local agents may have of our environment: settings meant for them, never a secret of ours. */
 const AGENT_VARIABLES =
   /^(PATH|HOME|USER|LOGNAME|SHELL|LANG|LC_\w+|TZ|TMPDIR|DENO_DIR|LOG_LEVEL|MSG_\w+|TURN_STALL_TIMEOUT_MS|TOOL_STALL_TIMEOUT_MS|PREWARM_POOL_SIZE|MIRROR_CACHE_MAX_BYTES|GIT_AUTHOR_NAME|GIT_AUTHOR_EMAIL|SSL_CERT_\w+|https?_proxy|no_proxy|HTTPS?_PROXY|NO_PROXY)$/;
@@ -68,10 +68,7 @@ export async function startEdge({ config, environment, log, watch }: StartOption
   const { admin, made } = await ensureAdmin(edge, config.HEARTH_ADMIN_KEY);
   await checkLocalProvider(edge);
   const app = createApp({ edge, manifest: files.manifest, serveStatic: files.serve });
-  const server = Deno.serve(
-    { port: config.PORT, hostname: config.HOST, onListen: () => {} },
-    (request, info) => app.fetch(request, info),
-  );
+  const server = listen(app, { port: config.PORT, hostname: config.HOST });
   const url = publicUrlOf(config, server.addr);
   config.publicUrl = url;
   if (edge.provider.id === "local") await ensureSample(edge, admin);
@@ -92,10 +89,7 @@ export async function startEdge({ config, environment, log, watch }: StartOption
     madeKey: made,
     async [Symbol.asyncDispose]() {
       targets = null;
-      await Promise.race([
-        server.shutdown(),
-        new Promise((resolve) => Deno.unrefTimer(setTimeout(resolve, SHUTDOWN_MAX_MS))),
-      ]);
+      await server[Symbol.asyncDispose]();
       await loop[Symbol.asyncDispose]();
       await edge[Symbol.asyncDispose]();
       await loop.closed();

@@ -12,6 +12,7 @@ import type { Manifest } from "../lib/render/manifest.ts";
 import { DueLoop } from "../lib/scheduler/loop.ts";
 import { createUser, type UserRecord } from "../lib/store/accounts.ts";
 import { change } from "../lib/store/change.ts";
+import { listen } from "../routes/_listen.ts";
 import { createApp } from "../routes/mod.ts";
 import { FakeProvider } from "./fakes/provider.ts";
 
@@ -133,17 +134,14 @@ export async function startTestEdge(options: TestEdgeOptions = {}): Promise<Test
   const edge: Edge = options.agents ? composed : { ...composed, provider };
   const { admin, made } = await ensureAdmin(edge, undefined);
   const app = createApp({ edge, manifest: () => NO_PAGE, serveStatic: () => Promise.resolve(null) });
-  const server = Deno.serve(
-    { port: 0, hostname: "127.0.0.1", onListen: () => {} },
-    (request, info) => app.fetch(request, info),
-  );
+  const server = listen(app, { port: 0, hostname: "127.0.0.1" });
   const url = `http://127.0.0.1:${server.addr.port}`;
   config.publicUrl = url;
   const loop = new DueLoop(edge, { queues: options.queues ?? false });
   if (!options.still) loop.start();
   const close = async () => {
     for (const ref of await composed.local.references()) await composed.local.destroy(ref);
-    await server.shutdown();
+    await server[Symbol.asyncDispose]();
     await loop[Symbol.asyncDispose]();
     await composed[Symbol.asyncDispose]();
     await loop.closed();
