@@ -6,6 +6,7 @@ import type { Edge } from "../edge.ts";
 import { messageOf } from "../errors.ts";
 import { acknowledge, type CommandRecord, lastCommandSeq, listCommands } from "../store/commands.ts";
 import { nodeTopic, projectTopic } from "../store/keys.ts";
+import { readNode } from "../store/nodes.ts";
 import { readPrompt } from "../store/prompts.ts";
 import { readWorkspace } from "../store/workspaces.ts";
 import { type CommandFrame, type LiveFrame, type ToAgentFrame, toEdgeFrame } from "../wire/control.ts";
@@ -13,6 +14,7 @@ import { LIVE_FRAME_MAX_BYTES, PROTOCOL, PROTOCOL_MIN } from "../wire/limits.ts"
 
 const CLOSE_ABOVE = 8 * 1024 * 1024;
 const NEWER_SOCKET = 4409;
+const FENCED = 4410;
 
 /** Workspaces whose session a link remembers, and frames that may wait: an agent that sends more is not ours. */
 const KNOWN_MAX = 1_000;
@@ -53,6 +55,8 @@ class ControlLink {
   /** Which session and project each workspace of this node has; null: none, or not of this node. */
   readonly #sessions = new Map<string, { sessionId: string; topic: string } | null>();
   #sentSeq: number | null = null;
+  /** The node's generation when the link was opened: a later one has fenced its agent. */
+  #generation: number | null = null;
   #sending: Promise<void> = Promise.resolve();
   #line: Promise<void> = Promise.resolve();
   #inLine = 0;
@@ -109,6 +113,7 @@ class ControlLink {
     // What the agent has stored is acknowledged, also where the acknowledgement itself was lost.
     if (lastSeq > 0) await acknowledge(this.#edge.store, this.#nodeId, lastSeq);
     this.#sentSeq = lastSeq;
+    this.#generation ??= await this.#readGeneration();
     this.#leave();
     this.#leave = this.#edge.live.onNews(nodeTopic(this.#nodeId), () => this.#sendCommands());
     this.#sendCommands();
@@ -118,6 +123,7 @@ class ControlLink {
   #sendCommands(): void {
     this.#sending = this.#sending.then(async () => {
       while (this.#sentSeq !== null && this.#socket.readyState === WebSocket.OPEN) {
+        if (await this.#readGeneration() !== this.#generation) return this.close(FENCED, "This node was given up.");
         const rows = await listCommands(this.#edge.store, this.#nodeId, this.#sentSeq);
         if (rows.length === 0) return;
         for (const row of rows) {
@@ -129,6 +135,10 @@ class ControlLink {
       this.#edge.log.warn("commands_not_sent", { nodeId: this.#nodeId, reason: messageOf(error) });
       this.close(1011, "The edge could not read its commands. Reconnect.");
     });
+  }
+
+  async #readGeneration(): Promise<number | null> {
+    return (await readNode(this.#edge.store, this.#nodeId))?.generation ?? null;
   }
 
   async #pass(frame: LiveFrame): Promise<void> {

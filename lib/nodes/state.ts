@@ -1,7 +1,7 @@
 /** Writing a node after a decision: its expiry and deletion are due keys in the same commit. */
 import type { EdgeConfig } from "../config.ts";
 import type { Change } from "../store/change.ts";
-import { type NodeRecord, putNode } from "../store/nodes.ts";
+import { type NodeRecord, pokeNode, putNode } from "../store/nodes.ts";
 import { decideIdle, toDestroying, toWarm } from "./claims.ts";
 
 /** Writes a node whose claims changed: it stays, becomes warm with an expiry, or goes. */
@@ -26,6 +26,8 @@ export function putDestroying(
   reason: string | null,
 ): NodeRecord {
   const node = toDestroying(next, reason);
+  // Its control link sees that it is fenced.
+  pokeNode(tx, node.id, 0);
   const calm = tx.schedule(node.dues, { kind: "node.warmExpiry", id: node.id, at: null });
   const dues = tx.schedule(calm, { kind: "node.delete", id: node.id, at: tx.now });
   return putNode(tx, entry, { ...node, dues });

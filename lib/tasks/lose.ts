@@ -3,7 +3,7 @@ import type { Edge } from "../edge.ts";
 import { putDestroying } from "../nodes/state.ts";
 import { change } from "../store/change.ts";
 import { nodeKey } from "../store/keys.ts";
-import { type NodeRecord, putNode } from "../store/nodes.ts";
+import { type NodeRecord, pokeNode, putNode } from "../store/nodes.ts";
 import { clearNode } from "./clear_node.ts";
 
 const SILENT = "No sign of life for too long.";
@@ -40,7 +40,10 @@ async function giveUp(edge: Edge, nodeId: string): Promise<void> {
     // With the end of its last claim an automatic node goes by itself.
     if (!entry.value || isEnding(entry.value) || entry.value.claims.length > 0) return;
     if (entry.value.autoProvisioned) putDestroying(tx, entry, entry.value, SILENT);
-    else putNode(tx, entry, { ...entry.value, generation: entry.value.generation + 1 });
+    else {
+      putNode(tx, entry, { ...entry.value, generation: entry.value.generation + 1 });
+      pokeNode(tx, nodeId, 0);
+    }
   }, edge.clock);
 }
 
