@@ -1,6 +1,6 @@
 /** The agent's report on a task: who may make it, in which order it is checked, what it does. */
 import { assertEquals } from "@std/assert";
-import { signNodeToken, signWorkspaceToken } from "../../../lib/auth/tokens.ts";
+import { readKeyring, signNodeToken, signWorkspaceToken } from "../../../lib/auth/tokens.ts";
 import { newId } from "../../../lib/ids.ts";
 import type { Bench, Run } from "./fixture.ts";
 import { startBench } from "./fixture.ts";
@@ -48,7 +48,7 @@ Deno.test("T035-3 without a valid token of a workspace nothing is taken", async 
     ofAUser: bench.test.admin.key,
     ofTheNode: await signNodeToken(keyring, { node: run.runtime.nodeId, generation: 1 }, clock()),
     expired: await signWorkspaceToken(keyring, claims, clock() - 25 * 3_600_000),
-    ofAnotherEdge: await signWorkspaceToken({ keys: [{ kid: "k0", secret: new Uint8Array(32) }] }, claims, clock()),
+    ofAnotherEdge: await signWorkspaceToken(readKeyring("another edge's secret, long enough"), claims, clock()),
   };
   for (const [name, token] of Object.entries(tokens)) {
     const answer = await callBack(bench, run, { token });

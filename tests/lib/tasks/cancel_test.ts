@@ -1,8 +1,8 @@
 /** Cancelling a run in each of its states, what it leaves, and the next run beside it. */
 import { assertEquals, assertMatch } from "@std/assert";
-import { deleteMachine } from "../../../lib/nodes/destroy.ts";
 import { sweep } from "../../../lib/scheduler/sweep.ts";
 import { nextDueAt } from "../../../lib/store/due.ts";
+import { deleteNode } from "../../../lib/tasks/delete_node.ts";
 import { loseNode } from "../../../lib/tasks/lose.ts";
 import type { Bench, Run, Submitted } from "./fixture.ts";
 import { startBench } from "./fixture.ts";
@@ -226,7 +226,7 @@ Deno.test("a machine that is made while its node is destroyed is deleted after a
   await asked.promise;
   const nodeId = (await bench.task(task)).nodeId!;
   assertEquals((await bench.test.admin.call(`DELETE /api/nodes/${nodeId}?force=true`)).status, 202);
-  await deleteMachine(bench.edge, nodeId);
+  await deleteNode(bench.edge, nodeId);
   assertEquals((await bench.node(nodeId)).status, "destroyed");
   go.resolve();
   await bench.settle();

@@ -1,5 +1,6 @@
 /** What the agent reports of a workspace, and when it comes late, twice, or from a run that is over. */
 import { assertEquals, assertMatch } from "@std/assert";
+import { ProviderError } from "../../fakes/provider.ts";
 import { startBench } from "./fixture.ts";
 
 Deno.test("a workspace goes forward only, and a repeated report changes nothing", async () => {
@@ -92,7 +93,7 @@ Deno.test("a manual workspace that goes ends its session", async () => {
 
 Deno.test("a manual workspace whose machine cannot be made leaves nothing that costs", async () => {
   await using bench = await startBench({ still: true });
-  bench.test.provider.failures.create.push(new Error("no room"));
+  bench.test.provider.failures.create.push(new ProviderError("no room"));
   const { id } = await bench.test.addProject();
   const answer = await bench.test.admin.call("POST /api/workspaces", { projectId: id });
   assertEquals([answer.status, answer.body.error], [409, "node_busy"]);
