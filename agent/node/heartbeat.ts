@@ -35,7 +35,7 @@ export interface HeartbeatOptions {
   inbox: Inbox;
   workspaces: HeartbeatTarget;
   /** The edge has commands that are not stored here. */
-  onBehind: () => void;
+  onBehind: (seq: number) => void;
   /**
    * Called after each answer. `fenced`: the edge has given this node up, it gets no work any more. `idle`: the edge was
    * just told that there is no workspace and no waiting row here.
@@ -105,7 +105,8 @@ export class Heartbeat implements AsyncDisposable {
       states.slice(0, WORKSPACES_MAX).map(async (state) => ({ ...state, pendingRows: await outbox.depth(state.id) })),
     );
     return {
-      load: Deno.loadavg()[0] ?? 0,
+      // Per core: what a machine can bear depends on how many it has.
+      load: (Deno.loadavg()[0] ?? 0) / navigator.hardwareConcurrency,
       workspaces,
       ...await outbox.counts(),
       clock: new Date().toISOString(),
@@ -131,7 +132,7 @@ export class Heartbeat implements AsyncDisposable {
   async #take(answer: HeartbeatAnswer, told: Beat): Promise<void> {
     const { edge, inbox, workspaces, onBehind, onAnswer } = this.#options;
     edge.setTokens(answer);
-    if (answer.commandSeq > await inbox.lastSeq()) onBehind();
+    if (answer.commandSeq > await inbox.lastSeq()) onBehind(answer.commandSeq);
     // A workspace that started after this heartbeat was made may be unknown to its answer: it is kept in any case.
     const known = new Set(told.workspaces.map((workspace) => workspace.id));
     const young = workspaces.snapshot().map((state) => state.id).filter((id) => !known.has(id));

@@ -27,6 +27,8 @@ import type { Inbox } from "../store/inbox.ts";
 const RECONNECT = { initialMs: 250, maxMs: 30_000 };
 const PING_INTERVAL_MS = 20_000;
 const HANDSHAKE_TIMEOUT_MS = 10_000;
+/** How long commands that the edge has may be on their way before the link counts as dead. */
+const CATCH_UP_MS = 1_000;
 /** An agent that is too old waits for a person; it asks again now and then, because the edge may be rolled back. */
 const UPGRADE_WAIT_MS = 300_000;
 /** Live text is lossy: behind a slow line it is dropped, it never waits in memory. */
@@ -58,6 +60,7 @@ export class ControlLink implements AsyncDisposable {
   #running: Promise<void> | null = null;
   #staleToken: string | null = null;
   #waitMs: number | null = null;
+  #catchingUp: ReturnType<typeof setTimeout> | null = null;
 
   constructor(options: ControlLinkOptions) {
     this.#options = options;
@@ -72,10 +75,20 @@ export class ControlLink implements AsyncDisposable {
     return this.#greeted && this.#socket?.readyState === WebSocket.OPEN;
   }
 
-  /** Dials anew, at once: the edge has commands that did not come. */
-  reconnect(): void {
-    this.#socket?.terminate();
+  /**
+   * The edge has commands up to `seq`. A link that is being opened brings them; one that stands and does not bring them
+   * in a moment is dead and dialled anew.
+   */
+  catchUp(seq: number): void {
     this.#nudge.open();
+    if (!this.connected || this.#catchingUp !== null) return;
+    const socket = this.#socket!;
+    this.#catchingUp = setTimeout(async () => {
+      this.#catchingUp = null;
+      if (this.#closing || await this.#options.inbox.lastSeq() >= seq) return;
+      this.#options.log.warn("link_behind", { seq });
+      socket.terminate();
+    }, CATCH_UP_MS);
   }
 
   /** Sends live text. False when it was dropped: no link, a slow line, or a frame over the limit. */
@@ -89,6 +102,7 @@ export class ControlLink implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing = true;
+    if (this.#catchingUp !== null) clearTimeout(this.#catchingUp);
     this.#socket?.terminate();
     this.#nudge.open();
     await this.#running;

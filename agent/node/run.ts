@@ -131,7 +131,7 @@ function compose({ config, log, db, edge, identity }: NodeParts, end: Ender): Ru
     outbox,
     inbox,
     workspaces,
-    onBehind: () => link.reconnect(),
+    onBehind: (seq) => link.catchUp(seq),
     onAnswer: async ({ fenced, idle }) => {
       if (fenced) workspaces.drain();
       // Who leaves takes nothing along: what could not be delivered goes to the edge first.

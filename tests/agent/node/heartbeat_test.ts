@@ -72,11 +72,11 @@ Deno.test("commands that did not come are fetched, new tokens are taken, and a f
       path.endsWith("/heartbeat")
         ? Response.json({ commandSeq: 1, wanted: [], fenced: true, workspaceTokens: { [WORKSPACE]: token } })
         : undefined;
-    const behind = Promise.withResolvers<void>();
+    const behind = Promise.withResolvers<number>();
     const answered = Promise.withResolvers<{ fenced: boolean; idle: boolean }>();
     const onAnswer = (answer: { fenced: boolean; idle: boolean }) => answered.resolve(answer);
     await using _beats = makeHeartbeat(bench, new Told(), { onBehind: behind.resolve, onAnswer });
-    await behind.promise;
+    assertEquals(await behind.promise, 1);
     assertEquals(await answered.promise, { fenced: true, idle: true });
     await bench.client.request({ method: "GET", path: "/api/x", as: WORKSPACE });
     assertEquals(bench.edge.seen("/x")[0]!.token, token);

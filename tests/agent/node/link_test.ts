@@ -166,7 +166,7 @@ Deno.test("a refresh is handed on, and an edge that is too new is told to a pers
     assert(lines.some((line) => line.includes('"level":"critical"') && line.includes("Install agent 2.")));
   }));
 
-Deno.test("reconnect dials at once, over an open link and out of a wait", () =>
+Deno.test("a node that is behind dials at once out of a wait, and anew over a link that does not bring the commands", () =>
   withNode(async (bench) => {
     bench.edge.script = ({ path }) => path.endsWith("/control") ? new Response(null, { status: 426 }) : undefined;
     const failed = Promise.withResolvers<void>();
@@ -174,8 +174,22 @@ Deno.test("reconnect dials at once, over an open link and out of a wait", () =>
     // 426 makes the link wait for minutes.
     await failed.promise;
     bench.edge.script = () => undefined;
-    link.reconnect();
+    link.catchUp(1);
     await bench.edge.until(() => framesOf(bench.edge, "hello").length === 1);
-    link.reconnect();
+    while (!link.connected) await new Promise((resolve) => setTimeout(resolve));
+    link.catchUp(1);
     await bench.edge.until(() => framesOf(bench.edge, "hello").length === 2);
+  }));
+
+Deno.test("a node that is behind leaves a link alone that is being opened or that brings the commands", () =>
+  withNode(async (bench) => {
+    await using link = makeLink(bench);
+    link.catchUp(1);
+    await bench.edge.until(() => framesOf(bench.edge, "hello").length === 1);
+    bench.edge.command({ kind: "node.drain", commandId: crypto.randomUUID() });
+    link.catchUp(1);
+    await bench.edge.until(() => bench.edge.acked === 1);
+    // Longer than the link is given to bring what is missing.
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    assertEquals(framesOf(bench.edge, "hello").length, 1);
   }));
