@@ -26,7 +26,8 @@ const QUICK = {
 const START_MAX_MS = 30_000;
 const STOP_MAX_MS = 10_000;
 const DISK_BYTES = 1_400 * 1024 ** 2;
-const KEY = "hk_chaos_chaos_chaos_chaos_chaos";
+/** Below the numbers that the system gives to connections, so that nobody else takes one while an edge is down. */
+const PORTS = { from: 20_000, count: 12_000 };
 
 export interface Answered {
   status: number;
@@ -41,6 +42,8 @@ export class World implements AsyncDisposable {
   readonly url: string;
   readonly #port: number;
   readonly #hasDisk: boolean;
+  /** Of this world alone: an edge of another one refuses it. */
+  readonly #key = `hk_${crypto.randomUUID().replaceAll("-", "")}`;
   #secrets = [`${"s".repeat(40)}0`];
   #edge: Deno.ChildProcess | null = null;
   #filling: Promise<void> | null = null;
@@ -135,7 +138,10 @@ export class World implements AsyncDisposable {
     try {
       const response = await fetch(`${this.url}${path}`, {
         method,
-        headers: { authorization: `Bearer ${KEY}`, ...(body !== undefined && { "content-type": "application/json" }) },
+        headers: {
+          authorization: `Bearer ${this.#key}`,
+          ...(body !== undefined && { "content-type": "application/json" }),
+        },
         body: body === undefined ? undefined : JSON.stringify(body),
         signal: AbortSignal.timeout(10_000),
       });
@@ -189,7 +195,7 @@ export class World implements AsyncDisposable {
   }
 
   async #isReady(): Promise<boolean> {
-    return (await this.call("GET", "/api/health/ready"))?.status === 200;
+    return (await this.call("GET", "/api/me"))?.status === 200;
   }
 
   #environment(): Record<string, string> {
@@ -197,7 +203,7 @@ export class World implements AsyncDisposable {
       ...QUICK,
       CHAOS_CLOCK: join(this.directory, "clock"),
       HEARTH_DATA_DIR: join(this.directory, "data"),
-      HEARTH_ADMIN_KEY: KEY,
+      HEARTH_ADMIN_KEY: this.#key,
       JWT_SECRET: this.#secrets.join(","),
       PORT: String(this.#port),
       PUBLIC_URL: `http://127.0.0.1:${this.proxy.port}`,
@@ -235,8 +241,15 @@ export class World implements AsyncDisposable {
 }
 
 function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
+  while (true) {
+    const port = PORTS.from + Math.floor(Math.random() * PORTS.count);
+    try {
+      Deno.listen({ hostname: "127.0.0.1", port }).close();
+      return port;
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+    }
+  }
 }
 
 /** False for a process that is gone already. */
