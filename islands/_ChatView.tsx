@@ -64,6 +64,7 @@ function Messages({ sessionId, session }: { sessionId: string; session?: Session
     <Transcript
       sessionId={sessionId}
       transcript={store.transcript.value}
+      running={session?.status === "active" && session.turn === "running"}
       loadError={store.loadErrors.value[sessionId] ?? null}
       loadingOlder={store.loadingOlder.value}
       emptyHint={session?.status === "pending"

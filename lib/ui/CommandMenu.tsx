@@ -1,7 +1,7 @@
 /** Everything that can be done or gone to, found by typing. Arrows choose, Enter does it, Escape closes. */
 import { useSignal } from "@preact/signals";
 import type { TargetedKeyboardEvent } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { type Command, findCommands } from "./commands.ts";
 import { Icon } from "./Icon.tsx";
 
@@ -12,7 +12,7 @@ export function CommandMenu({ commands, onClose }: { commands: Command[]; onClos
   const list = useRef<HTMLDivElement>(null);
   const found = findCommands(commands, text.value);
   const chosen = Math.min(at.value, found.length - 1);
-  useEffect(() => field.current?.focus(), []);
+  useLayoutEffect(() => field.current?.focus(), []);
   useEffect(() => {
     list.current?.querySelector('[aria-selected="true"]')?.scrollIntoView({ block: "nearest" });
   });

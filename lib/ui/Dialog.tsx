@@ -1,6 +1,6 @@
 /** A modal dialog over the page: the browser keeps the keyboard in it, Escape and a click beside it close it. */
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { Icon } from "./Icon.tsx";
 
 export interface DialogProps {
@@ -14,7 +14,7 @@ export interface DialogProps {
 /** Open as long as it is rendered. */
 export function Dialog({ title, bare = false, onClose, children }: DialogProps) {
   const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const before = document.activeElement;
     dialog.current?.showModal();
     return () => {

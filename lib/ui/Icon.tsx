@@ -13,7 +13,7 @@ const PATHS = {
   down: "M8 3v9.5M4 8.8l4 4 4-4",
   edit: "M3 13l.6-2.8L10.8 3l2.2 2.2-7.2 7.2z",
   folder: "M2 4h4.2l1.4 1.6H14v7H2z",
-  more: "M3.5 8h.1M8 8h.1M12.5 8h.1",
+  more: "M3.5 7.9v.2M8 7.9v.2M12.5 7.9v.2M3.4 8h.2M7.9 8h.2M12.4 8h.2",
   menu: "M2.5 4.5h11M2.5 8h11M2.5 11.5h11",
   play: "M5 3.5v9l7-4.5z",
   plus: "M8 3v10M3 8h10",

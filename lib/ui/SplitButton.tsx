@@ -4,7 +4,7 @@
  */
 import { useSignal } from "@preact/signals";
 import type { TargetedKeyboardEvent } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { Icon } from "./Icon.tsx";
 
 export interface SplitOption {
@@ -30,7 +30,7 @@ export function SplitButton(
   const toggle = useRef<HTMLButtonElement>(null);
   const shown = open.value && !disabled;
 
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (!shown) return;
     const onPointer = (event: Event) => {
       if (!root.current?.contains(event.target as Node)) open.value = false;

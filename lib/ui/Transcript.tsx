@@ -1,22 +1,26 @@
 /**
  * A session's messages in a scrolling column. It follows new text only while the reader is at the bottom, else offers
- * a button; older pages come in at the top without moving what is being read.
+ * a button. Only the rows around what is seen are in the document, so length costs nothing; older pages come in at the
+ * top without moving what is being read.
  */
 import { useSignal } from "@preact/signals";
-import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
+import { FoldRow } from "./FoldRow.tsx";
 import { Icon } from "./Icon.tsx";
 import { MessageItem, OpenItem } from "./MessageView.tsx";
 import { Empty, Notice, Skeleton } from "./Notice.tsx";
+import { RowScroller } from "./row_scroller.ts";
+import { type Row, rowsOf } from "./rows.ts";
 import { type Transcript as Data, withoutHoles } from "./transcript.ts";
 
-/** Still counts as being at the bottom: a line or two, as trackpads stop short. */
-const BOTTOM_PX = 60;
 /** Older messages are asked for before the reader gets there. */
-const OLDER_PX = 600;
+const OLDER_PX = 3_000;
 
 export interface TranscriptProps {
   sessionId: string;
   transcript: Data;
+  /** A turn is under way. */
+  running: boolean;
   loadError: string | null;
   loadingOlder: boolean;
   emptyHint: string;
@@ -26,37 +30,61 @@ export interface TranscriptProps {
 }
 
 export function Transcript(props: TranscriptProps) {
-  const { sessionId, transcript, loadError, loadingOlder, emptyHint } = props;
+  const { sessionId, transcript, running, loadError, loadingOlder, emptyHint } = props;
   const unseen = useSignal(false);
-  const scroller = useRef<HTMLDivElement>(null);
-  const place = useRef<Place>({ sessionId: "", firstSeq: 0, tail: "", height: 0, room: 0, bottom: true });
-  const messages = withoutHoles(transcript);
+  /** Counts up when other rows are needed: the scroller itself is no signal. */
+  const turn = useSignal(0);
+  const frame = useRef<HTMLDivElement>(null);
+  const scroller = useMemo(() => new RowScroller(), []);
+  const shown = useRef({ sessionId: "", tail: "" });
+  const unfolded = useMemo(() => new Set<string>(), [sessionId]);
+  const opened = useSignal(0);
+  const rows = useMemo(
+    () => rowsOf(withoutHoles(transcript), { hasOlder: transcript.hasOlder, running, unfolded }),
+    [transcript.messages, transcript.hasOlder, running, unfolded, opened.value],
+  );
+  if (shown.current.sessionId !== sessionId) scroller.reset();
+  const layout = scroller.plan(rows);
+  void turn.value;
 
   useLayoutEffect(() => {
-    if (scroller.current) unseen.value = keepPlace(scroller.current, place.current, props) || unseen.value;
+    const switched = shown.current.sessionId !== sessionId;
+    const tail = tailOf(transcript);
+    const added = !switched && tail !== shown.current.tail;
+    shown.current = { sessionId, tail };
+    scroller.settle(frame.current);
+    unseen.value = !scroller.bottom && (unseen.peek() && !switched || added);
   });
-  // Fonts and the dock below change the height without any message.
-  useEffect(() => followSize(scroller.current, place.current), []);
+  useEffect(() => {
+    // What was rendered first was not measured: now it is, and the rest is known to be there.
+    turn.value++;
+    return followSize(frame.current, scroller);
+  }, []);
 
+  const askOlder = () => {
+    const near = (frame.current?.scrollTop ?? 0) < OLDER_PX;
+    if (near && transcript.hasOlder && !loadingOlder && !loadError) props.onOlder();
+  };
   const onScroll = () => {
-    const element = scroller.current;
-    if (!element || element.clientHeight === 0) return;
-    place.current.bottom = distance(element) < BOTTOM_PX;
-    Object.assign(place.current, { height: element.scrollHeight, room: element.clientHeight });
-    if (place.current.bottom) unseen.value = false;
-    if (element.scrollTop < OLDER_PX && transcript.hasOlder && !loadingOlder) props.onOlder();
+    if (scroller.scrolled()) turn.value++;
+    if (scroller.bottom) unseen.value = false;
+    askOlder();
   };
   const toBottom = () => {
-    place.current.bottom = true;
+    scroller.toBottom();
     unseen.value = false;
-    scroller.current?.scrollTo({ top: scroller.current.scrollHeight });
+    turn.value++;
+  };
+  const unfold = (row: Row) => {
+    unfolded.add(row.key.slice("fold-".length));
+    opened.value++;
   };
 
   return (
     <div class="transcript-frame">
-      <div class="transcript" ref={scroller} onScroll={onScroll} tabIndex={0} role="log" aria-label="Messages">
+      <div class="transcript" ref={frame} onScroll={onScroll} tabIndex={0} role="log" aria-label="Messages">
         <div class="column">
-          {transcript.hasOlder
+          {transcript.hasOlder && layout.start === 0
             ? (
               <button type="button" class="button quiet" disabled={loadingOlder} onClick={props.onOlder}>
                 {loadingOlder ? "Loading older messages…" : "Load older messages"}
@@ -75,9 +103,24 @@ export function Transcript(props: TranscriptProps) {
             )
             : null}
           {!transcript.loaded && !loadError ? <Skeleton lines={6} /> : null}
-          {messages.map((message) => <MessageItem key={message.messageId} message={message} onWhole={props.onWhole} />)}
-          {transcript.open.map((open) => <OpenItem key={open.messageId} message={open} />)}
-          {transcript.loaded && messages.length === 0 && transcript.open.length === 0
+          <Gap height={layout.before} />
+          {rows.slice(layout.start, layout.end).map((row) => (
+            <div class="transcript-row" key={row.key} data-row={row.key}>
+              {row.message ? <MessageItem message={row.message} onWhole={props.onWhole} /> : (
+                <FoldRow
+                  fold={row.fold}
+                  onOpen={() => unfold(row)}
+                />
+              )}
+            </div>
+          ))}
+          <Gap height={layout.after} />
+          {transcript.open.map((open) => (
+            <div class="transcript-row" key={open.messageId}>
+              <OpenItem message={open} />
+            </div>
+          ))}
+          {transcript.loaded && rows.length === 0 && transcript.open.length === 0
             ? <Empty title="No messages yet">{emptyHint}</Empty>
             : null}
         </div>
@@ -94,48 +137,22 @@ export function Transcript(props: TranscriptProps) {
   );
 }
 
-interface Place {
-  sessionId: string;
-  firstSeq: number;
-  /** Changes when something comes at the end. */
-  tail: string;
-  /** Of all that can be scrolled, and of the part that is seen. */
-  height: number;
-  room: number;
-  bottom: boolean;
-}
-
-/** Puts the scroll where the reader expects it after a change; says whether something new is out of sight. */
-function keepPlace(element: HTMLElement, place: Place, { sessionId, transcript }: TranscriptProps): boolean {
-  const firstSeq = transcript.messages[0]?.seq ?? 0;
-  const height = element.scrollHeight;
-  const tail = tailOf(transcript);
-  const switched = place.sessionId !== sessionId;
-  const prepended = !switched && place.firstSeq > 0 && firstSeq < place.firstSeq;
-  if (switched) place.bottom = true;
-  // Scrolled away in this very frame: its event comes only after the change that is being drawn.
-  else if (place.height - element.scrollTop - place.room >= BOTTOM_PX) place.bottom = false;
-  if (place.bottom) element.scrollTop = height;
-  else if (prepended) element.scrollTop += height - place.height;
-  const added = !switched && tail !== place.tail;
-  Object.assign(place, { sessionId, firstSeq, tail, height, room: element.clientHeight });
-  return !place.bottom && added;
+/** In place of rows that are not in the document. The height is set by script: the page's policy has no inline styles. */
+function Gap({ height }: { height: number }) {
+  const gap = useRef<HTMLDivElement>(null);
+  useLayoutEffect(() => gap.current?.style.setProperty("height", `${height}px`), [height]);
+  return <div class="transcript-gap" ref={gap} aria-hidden="true" />;
 }
 
 function tailOf({ messages, open }: Data): string {
   return `${messages.at(-1)?.seq ?? 0}:${open.map((each) => each.text.length).join(",")}`;
 }
 
-function followSize(element: HTMLElement | null, place: Place): (() => void) | undefined {
+/** Fonts, opened details and the dock below change sizes without anything new. */
+function followSize(element: HTMLElement | null, scroller: RowScroller): (() => void) | undefined {
   if (!element) return undefined;
-  const observer = new ResizeObserver(() => {
-    if (place.bottom && element.clientHeight > 0) element.scrollTop = element.scrollHeight;
-    place.room = element.clientHeight;
-  });
+  const observer = new ResizeObserver(() => scroller.settle(element));
   observer.observe(element);
+  if (element.firstElementChild) observer.observe(element.firstElementChild);
   return () => observer.disconnect();
-}
-
-function distance(element: HTMLElement): number {
-  return element.scrollHeight - element.scrollTop - element.clientHeight;
 }

@@ -157,6 +157,7 @@ Deno.test("marks of a message are told", () => {
 Deno.test("T055-4 T055-5 an empty session says so, one that loads shows a skeleton", () => {
   const props = {
     sessionId: id(1),
+    running: false,
     loadError: null,
     loadingOlder: false,
     emptyHint: "hint",
