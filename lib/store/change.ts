@@ -50,6 +50,7 @@ export class Change {
   readonly #store: Store;
   readonly #op: Deno.AtomicOperation;
   readonly #topics = new Map<string, Pointer[]>();
+  readonly #checks: Deno.AtomicCheck[] = [];
   readonly #puts: Deno.KvKey[] = [];
   readonly #dues: number[] = [];
   readonly now: number;
@@ -88,8 +89,15 @@ export class Change {
   }
 
   check(entry: Deno.AtomicCheck): this {
+    this.#checks.push(entry);
     this.#op.check(entry);
     return this;
+  }
+
+  /** Whether what was checked so far is still as it was read. */
+  async holds(): Promise<boolean> {
+    if (this.#checks.length === 0) return true;
+    return await isOk(this.#store.kv.atomic().check(...this.#checks));
   }
 
   set(key: Deno.KvKey, value: unknown, options?: { expireIn?: number }): this {
@@ -140,12 +148,7 @@ export class Change {
   async commit(): Promise<boolean> {
     this.#addFeed();
     this.#addWakeUps();
-    try {
-      return (await this.#op.commit()).ok;
-    } catch (error) {
-      if (isLocked(error)) return false;
-      throw error;
-    }
+    return await isOk(this.#op);
   }
 
   #addFeed(): void {
@@ -167,8 +170,9 @@ export class Change {
 
 /**
  * Runs `attempt` until its commit holds: at most ten tries within the store's patience, then `store_busy`. What the
- * attempt throws goes to the caller and nothing is written. When a commit is refused the loop first looks whether its
- * own write is already there, because a client may repeat a commit whose answer was lost.
+ * attempt throws goes to the caller and nothing is written; but a refusal, too, must rest on what is still so: a twin of
+ * the same call may have come first, and the next attempt finds its answer. When a commit is refused the loop first
+ * looks whether its own write is already there, because a client may repeat a commit whose answer was lost.
  */
 export async function change<T>(
   store: Store,
@@ -197,16 +201,40 @@ async function tryUntilCommitted<T>(
   const id = newId();
   for (let tries = 0; tries < TRIES_MAX && !late.aborted; tries++) {
     const tx = new Change(store, id, clock());
-    const result = await attempt(tx);
-    if (!tx.written || late.aborted) return result;
-    if (await isCommitted(tx)) {
-      store.onAnnounce(tx.topics);
-      tx.dues.forEach((at) => store.onDue(at));
-      return result;
-    }
+    const done = await tryOnce(store, tx, { attempt, late });
+    if (done) return done.result;
     await wait(backoffMs(tries, RETRY, Math.random()), late);
   }
   throw storeBusy();
+}
+
+/** Null: something changed under the attempt, and it has to be run again. */
+async function tryOnce<T>(
+  store: Store,
+  tx: Change,
+  { attempt, late }: { attempt: (tx: Change) => Promise<T>; late: AbortSignal },
+): Promise<{ result: T } | null> {
+  let result: T;
+  try {
+    result = await attempt(tx);
+  } catch (error) {
+    if (!(error instanceof AppError) || await tx.holds()) throw error;
+    return null;
+  }
+  if (!tx.written || late.aborted) return { result };
+  if (!await isCommitted(tx)) return null;
+  store.onAnnounce(tx.topics);
+  tx.dues.forEach((at) => store.onDue(at));
+  return { result };
+}
+
+async function isOk(op: Deno.AtomicOperation): Promise<boolean> {
+  try {
+    return (await op.commit()).ok;
+  } catch (error) {
+    if (isLocked(error)) return false;
+    throw error;
+  }
 }
 
 async function isCommitted(tx: Change): Promise<boolean> {

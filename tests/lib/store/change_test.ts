@@ -122,6 +122,28 @@ Deno.test("what an attempt throws reaches the caller, and nothing is written", (
     assertEquals(await dumpStore(store.kv), before);
   }));
 
+Deno.test("a refusal that rests on what has changed meanwhile is decided again", () =>
+  withStore(async (store) => {
+    let attempts = 0;
+    const result = await change(store, async (tx) => {
+      const entry = await tx.get<Counter>(KEY);
+      tx.check(entry);
+      if (entry.value) return entry.value.count;
+      if (++attempts === 1) await count(store);
+      throw new AppError("name_taken", "somebody else was first");
+    });
+    assertEquals([attempts, result], [1, 1]);
+    const refused = await assertRejects(
+      () =>
+        change(store, async (tx) => {
+          tx.check(await tx.get<Counter>(KEY));
+          throw new AppError("name_taken", "still taken");
+        }),
+      AppError,
+    ) as AppError;
+    assertEquals(refused.code, "name_taken");
+  }));
+
 Deno.test("a store that never answers is busy within its patience", () =>
   withStore(async (store) => {
     store.patienceMs = 50;
