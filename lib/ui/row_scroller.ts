@@ -102,12 +102,13 @@ export class RowScroller {
     if (!this.#anchor) return this.#layout;
     const index = this.#rows.findIndex(({ key }) => key === this.#anchor!.key);
     if (index < 0) return this.#layout;
-    const room = element.clientHeight;
-    const near = rangeAround(this.#rows, this.#heights, { index, top: this.#anchor.top, room });
-    return {
-      start: near.start + Math.ceil((index - near.start) / 2),
-      end: near.end - Math.floor((near.end - index) / 2),
-    };
+    const { top } = this.#anchor;
+    return rangeAround(this.#rows, this.#heights, {
+      index,
+      top,
+      room: element.clientHeight,
+      overscan: OVERSCAN_PX / 2,
+    });
   }
 
   /** The first row that is seen; where none is in the document, the one that would be there. */

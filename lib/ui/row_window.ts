@@ -51,12 +51,12 @@ export interface Range {
 export function rangeAround(
   rows: readonly Keyed[],
   heights: Heights,
-  { index, top, room }: { index: number; top: number; room: number },
+  { index, top, room, overscan = OVERSCAN_PX }: { index: number; top: number; room: number; overscan?: number },
 ): Range {
   let start = Math.min(index, rows.length);
-  for (let y = top; start > 0 && y > -OVERSCAN_PX;) y -= heights.of(rows[--start]!.key);
+  for (let y = top; start > 0 && y > -overscan;) y -= heights.of(rows[--start]!.key);
   let end = Math.min(index, rows.length);
-  for (let y = top; end < rows.length && y < room + OVERSCAN_PX;) y += heights.of(rows[end++]!.key);
+  for (let y = top; end < rows.length && y < room + overscan;) y += heights.of(rows[end++]!.key);
   return { start, end };
 }
 
