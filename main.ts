@@ -6,7 +6,7 @@ import { resolve } from "node:path";
 import { type CronTargets, registerCrons } from "./lib/scheduler/cron.ts";
 
 let targets: CronTargets | null = null;
-registerCrons(() => targets);
+registerCrons(() => targets, Deno.env.get("NODE_CLEANUP_SWEEP_INTERVAL_CRON") || undefined);
 
 const { ensureAdmin } = await import("./lib/auth/api_keys.ts");
 const { makeSignInLink } = await import("./lib/auth/logins.ts");
@@ -16,7 +16,7 @@ const { isLoopback, readEdgeConfig } = await import("./lib/config.ts");
 const { ConfigError } = await import("./lib/env.ts");
 const { createLogger } = await import("./lib/log.ts");
 const { DueLoop } = await import("./lib/scheduler/loop.ts");
-const { sweep } = await import("./lib/scheduler/sweep.ts");
+const { cleanUp, sweep } = await import("./lib/scheduler/sweep.ts");
 const { createPageFiles } = await import("./lib/render/files.ts");
 const { createApp } = await import("./routes/mod.ts");
 const { listen } = await import("./routes/_listen.ts");
@@ -79,6 +79,10 @@ export async function startEdge({ config, environment, log, watch }: StartOption
     minute: async () => {
       loop.ring();
       await sweep(edge);
+    },
+    cleanup: async () => {
+      await cleanUp(edge);
+      loop.ring();
     },
   };
   return {

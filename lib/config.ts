@@ -14,8 +14,7 @@ const downloadUrl = z.url({ protocol: /^https?$/ }).max(2_000).refine(
   (text) => text.startsWith("https:") || isLoopback(new URL(text).hostname),
   "must be https",
 );
-/** Five fields; main registers the cron before it reads the rest, so this is checked once more there. */
-export const CRON = /^[\d*\/,-]+( [\dA-Za-z*\/,#L-]+){4}$/;
+const CRON = /^[\d*\/,-]+( [\dA-Za-z*\/,#L-]+){4}$/;
 const sha256 = z.string().toLowerCase().regex(/^[0-9a-f]{64}$/, "must be a SHA-256 in hexadecimal");
 const packages = z.string().regex(
   /^(@[a-z0-9][\w.-]*\/)?[a-z0-9][\w.-]*@\d[\w.+-]*([ ,]+(@[a-z0-9][\w.-]*\/)?[a-z0-9][\w.-]*@\d[\w.+-]*)*$/,

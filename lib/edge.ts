@@ -4,6 +4,7 @@ import type { Keyring } from "./auth/tokens.ts";
 import type { EdgeConfig } from "./config.ts";
 import type { Live } from "./live/live.ts";
 import type { Logger } from "./log.ts";
+import type { Metrics } from "./metrics.ts";
 import type { NodeProvider } from "./providers/provider.ts";
 import type { Store } from "./store/store.ts";
 
@@ -21,4 +22,5 @@ export interface Edge {
   /** Know machines that came another way: of an earlier configuration, or a person's own. */
   otherProviders: NodeProvider[];
   live: Live;
+  metrics: Metrics;
 }

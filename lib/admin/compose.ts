@@ -8,6 +8,7 @@ import { ConfigError } from "../env.ts";
 import { newSecret } from "../ids.ts";
 import { Live } from "../live/live.ts";
 import type { Logger } from "../log.ts";
+import { Metrics } from "../metrics.ts";
 import { machineSettings } from "../nodes/machine_settings.ts";
 import { HetznerProvider } from "../providers/hetzner.ts";
 import { LocalProvider } from "../providers/local.ts";
@@ -60,6 +61,7 @@ export async function composeEdge(options: ComposeOptions): Promise<ComposedEdge
     clock,
     store,
     live,
+    metrics: new Metrics(),
     local,
     provider,
     otherProviders: providers.filter((each) => each !== provider),

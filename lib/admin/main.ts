@@ -11,6 +11,7 @@ import { type CommandCall, type CommandResult, printable, Refusal, UsageError } 
 import { destroyNodeCommand, drainNodeCommand, listNodesCommand } from "./nodes.ts";
 import { openForCommand } from "./open.ts";
 import { writeOpenApi } from "./openapi_file.ts";
+import { reapCommand, reconcileCommand } from "./servers.ts";
 import { resealCommand } from "./reseal.ts";
 import { cancelTaskCommand, listTasksCommand } from "./tasks.ts";
 import { addUser, disableUser, enableUser, listUsersCommand } from "./users.ts";
@@ -28,6 +29,8 @@ const HELP = `Usage: deno task admin COMMAND
   nodes destroy ID [--force]     destroy a machine; --force fails the tasks on it first
   tasks list [--project ID]      runs under way, or all tasks of a project
   tasks cancel ID                cancel a run; its workspace is kept for a while
+  reconcile [--dry-run]          compare the providers' servers with the records, as the sweep does
+  reap [--yes]                   list servers of this Hearth without a record; --yes deletes them now
   reseal                         seal stored secrets anew with the first key of ENCRYPTION_KEY
   openapi                        write docs/openapi.json
   help                           this text
@@ -49,6 +52,8 @@ const TRIES_MAX = 3;
 const LIST: Pick<Command, "options" | "plain"> = { options: { json: "flag" }, plain: true };
 
 const COMMANDS: Record<string, Command> = {
+  "reconcile": { run: reconcileCommand, options: { json: "flag", "dry-run": "flag" }, plain: true },
+  "reap": { run: reapCommand, options: { json: "flag", yes: "flag" }, plain: true },
   "reseal": { run: resealCommand, plain: true },
   "users list": { run: listUsersCommand, ...LIST },
   "users add": { run: addUser, options: { admin: "flag" } },

@@ -127,9 +127,11 @@ export class DueLoop {
       if (!taken) return;
       await handleDue(this.#edge, taken);
       await settleDue(this.#edge.store, taken);
+      this.#edge.metrics.count("hearth_due_items_total", { kind: item.kind, outcome: "ok" });
     } catch (error) {
       // The key stays where it was moved to: the item comes back by itself.
       if (this.#stopped) return;
+      this.#edge.metrics.count("hearth_due_items_total", { kind: item.kind, outcome: "failed" });
       this.#edge.log.error("due_item_failed", { kind: item.kind, id: item.id, reason: messageOf(error), error });
     }
   }

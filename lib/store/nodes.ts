@@ -182,5 +182,6 @@ export function toNode(record: NodeRecord, beat: BeatRecord | null, now = Date.n
 function costOf({ priceHour, createdAt, status, updatedAt }: NodeRecord, now: number): number | null {
   if (priceHour === null || priceHour === undefined) return null;
   const until = status === "destroyed" ? updatedAt : now;
-  return priceHour * Math.max(1, Math.ceil((until - createdAt) / 3_600_000));
+  const cost = priceHour * Math.max(1, Math.ceil((until - createdAt) / 3_600_000));
+  return Math.round(cost * 1e6) / 1e6;
 }

@@ -127,16 +127,20 @@ function overlap(a: Choice, b: Choice): boolean {
 
 async function claim(edge: Edge, task: TaskRecord, nodeId: string): Promise<boolean> {
   const token = newSecret(12);
-  return await changeQueued(edge, task, async (tx, entry) => {
+  let found = "";
+  const claimed = await changeQueued(edge, task, async (tx, entry) => {
     const node = await tx.get<NodeRecord>(nodeKey(nodeId));
     if (!node.value || !canClaim(node.value, edge.config.MAX_WORKSPACES_PER_NODE)) return false;
+    found = node.value.status;
     const { id: taskId, projectId } = task;
-    const claimed = addClaim(node.value, { taskId, projectId, workspaceId: null, token, at: tx.now });
-    putAfterClaims(tx, node as Deno.KvEntry<NodeRecord>, claimed, edge.config);
+    const held = addClaim(node.value, { taskId, projectId, workspaceId: null, token, at: tx.now });
+    putAfterClaims(tx, node as Deno.KvEntry<NodeRecord>, held, edge.config);
     const next = { ...entry.value, nodeId, claimToken: token };
     putTask(tx, entry, enterStep(tx, next, "selecting_node", edge.config));
     return true;
   });
+  if (claimed) edge.metrics.count("hearth_node_assignments_total", { machine: found });
+  return claimed;
 }
 
 async function beginNode(edge: Edge, task: TaskRecord, wanted: Wanted): Promise<"again" | "wait"> {
@@ -154,7 +158,9 @@ async function beginNode(edge: Edge, task: TaskRecord, wanted: Wanted): Promise<
     putTask(tx, entry, enterStep(tx, next, "provisioning_node", edge.config));
     return true;
   });
-  return begun ? "again" : await waitForNode(edge, task);
+  if (!begun) return await waitForNode(edge, task);
+  edge.metrics.count("hearth_node_assignments_total", { machine: "new" });
+  return "again";
 }
 
 /** A change of a task that is still queued in the same run and without a node; false when it is not. */

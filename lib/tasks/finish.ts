@@ -16,6 +16,7 @@ import { addEvents, putTask, type TaskRecord } from "../store/tasks.ts";
 import { putWorkspace, type WorkspaceRecord } from "../store/workspaces.ts";
 import { ERROR_MAX, REASON_MAX } from "../wire/limits.ts";
 import { endSession } from "./end_session.ts";
+import { observeStart } from "./start_phases.ts";
 import { type Actor, canTransition, isTerminal, transition } from "./state.ts";
 import { growCost, growTokens } from "./usage.ts";
 import { wakeWaiting } from "./waiting.ts";
@@ -71,6 +72,7 @@ export async function finishTask(edge: Edge, ref: RunRef, outcome: Outcome): Pro
   }, edge.clock);
   if (finished?.kind !== "finished") return finished;
   const { task } = finished;
+  observeStart(edge.metrics, task);
   edge.log.info("task_finished", { taskId: ref.taskId, status: outcome.to, run: task.run });
   if (task.nodeId && (outcome.lost || !task.workspaceId)) await wakeWaiting(edge, task.ownerId);
   return finished;

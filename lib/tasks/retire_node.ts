@@ -7,6 +7,7 @@ import { addCommands } from "../store/commands.ts";
 import { nodeKey } from "../store/keys.ts";
 import type { NodeRecord } from "../store/nodes.ts";
 import { clearNode } from "./clear_node.ts";
+import type { Actor } from "./state.ts";
 
 /** No new work; an empty auto-provisioned node is destroyed at once, another when its last workspace is gone. */
 export async function drainNode(edge: Edge, nodeId: string): Promise<NodeRecord> {
@@ -17,16 +18,25 @@ export async function drainNode(edge: Edge, nodeId: string): Promise<NodeRecord>
   });
 }
 
+export interface DestroyOptions {
+  /** End first what runs on it. */
+  force: boolean;
+  /** By whom and why, where it is not a person's own wish. */
+  actor?: Actor;
+  reason?: string;
+}
+
 /** Destroys a node. Throws `node_busy` when it has claims and `force` is not set. */
-export async function destroyNode(edge: Edge, node: NodeRecord, how: { force: boolean }): Promise<NodeRecord> {
+export async function destroyNode(edge: Edge, node: NodeRecord, how: DestroyOptions): Promise<NodeRecord> {
+  const { actor = "user", reason = "The node was destroyed by hand." } = how;
   if (how.force) {
     // New work would come as soon as the old has ended.
     await drainNode(edge, node.id);
-    await clearNode(edge, node.id, { actor: "user", reason: "The node was destroyed by hand." });
+    await clearNode(edge, node.id, { actor, reason });
   }
   return await changeStanding(edge, node.id, (tx, entry) => {
     const { claims } = entry.value;
-    if (claims.length === 0) return Promise.resolve(putDestroying(tx, entry, entry.value, null));
+    if (claims.length === 0) return Promise.resolve(putDestroying(tx, entry, entry.value, how.reason ?? null));
     throw new AppError(
       "node_busy",
       `${claims.length} workspace(s) are on this node. Cancel their tasks, or use force.`,

@@ -1,10 +1,15 @@
 /** Whether the process lives and can work, which version it is, and the API's own description. */
+import type { Context } from "hono";
+import { readMetrics } from "../../lib/admin/metrics_text.ts";
+import { isSameHash, sha256 } from "../../lib/auth/hash.ts";
+import { AppError } from "../../lib/errors.ts";
 import { isStoreReady } from "../../lib/store/store.ts";
 import { VERSION } from "../../lib/version.ts";
 import { endpoints } from "../../lib/wire/endpoints.ts";
 import { PROTOCOL, PROTOCOL_MIN } from "../../lib/wire/limits.ts";
 import { openApi } from "../../lib/wire/openapi.ts";
-import type { App } from "../_context.ts";
+import { requireUserWithinLimits } from "../_caller.ts";
+import type { App, AppEnv } from "../_context.ts";
 import { serve } from "../_endpoint.ts";
 
 export function mountOperations(app: App): void {
@@ -16,5 +21,19 @@ export function mountOperations(app: App): void {
   serve(app, endpoints.version, () => {
     return Promise.resolve({ version: VERSION, protocol: PROTOCOL, protocolMin: PROTOCOL_MIN });
   });
+  app.get("/metrics", async (c) => {
+    await requireMetricsReader(c);
+    return c.body(await readMetrics(c.get("edge")), 200, { "content-type": "text/plain; version=0.0.4" });
+  });
   app.get("/openapi.json", (c) => c.json(openApi()));
+}
+
+/** A program with `METRICS_TOKEN`, or an admin. Throws `unauthorized`, `forbidden`, `rate_limited`. */
+async function requireMetricsReader(c: Context<AppEnv>): Promise<void> {
+  const { METRICS_TOKEN } = c.get("edge").config;
+  const shown = /^Bearer (\S+)$/i.exec(c.req.header("authorization") ?? "")?.[1];
+  // Of equal length whatever was shown, so that the comparison tells nothing.
+  if (METRICS_TOKEN && shown && isSameHash(await sha256(METRICS_TOKEN), await sha256(shown))) return;
+  const { user } = await requireUserWithinLimits(c);
+  if (user.role !== "admin") throw new AppError("forbidden", "Only an admin sees the metrics.");
 }

@@ -51,6 +51,9 @@ function mountReports(app: App): void {
       );
     }
     const answer = await appendBatch(edge, workspace, body.messages);
+    edge.metrics.observe("hearth_message_batch_size", {}, body.messages.length);
+    edge.metrics.count("hearth_messages_total", { outcome: "persisted" }, answer.persisted);
+    edge.metrics.count("hearth_messages_total", { outcome: "duplicate" }, answer.duplicates);
     for (const { messageId } of body.messages) edge.live.open.close(workspace.sessionId!, messageId);
     return answer;
   });

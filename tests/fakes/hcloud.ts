@@ -74,6 +74,11 @@ export class FakeHcloud implements AsyncDisposable {
     this.#faults.push({ call, fault });
   }
 
+  /** Takes back the faults that no call has met yet. */
+  recover(): void {
+    this.#faults.length = 0;
+  }
+
   /** A server that somebody made. */
   add(facts: Partial<HcloudServerShape> & { name: string }): HcloudServerShape {
     const id = this.#nextId++;

@@ -15,6 +15,7 @@ import { endClaimOf } from "../../tasks/finish.ts";
 import { deleteNode } from "../../tasks/delete_node.ts";
 import { loseNode } from "../../tasks/lose.ts";
 import { mendEach } from "../mend_each.ts";
+import { decideLifetime } from "./lifetimes.ts";
 
 const GRACE_MS = 90_000;
 
@@ -32,7 +33,7 @@ async function sweepNode(edge: Edge, node: NodeRecord): Promise<boolean> {
     await deleteNode(edge, node.id);
     return true;
   }
-  if (node.status === "warm" && node.warmUntil! + GRACE_MS < now) return await expireWarm(edge, node.id);
+  if (decideLifetime(node, now, edge.config) === "expire") return await expireWarm(edge, node.id);
   if (await endDeadClaims(edge, node)) return true;
   if (node.status === "provisioning") return await sweepProvisioning(edge, node);
   return await sweepSilent(edge, node) || await sweepIdle(edge, node);

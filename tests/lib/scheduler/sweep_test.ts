@@ -28,7 +28,7 @@ Deno.test("a step that fails stops no other", async () => {
   const run = await bench.run();
   await bench.complete(run);
   await loseDues(bench);
-  later(bench, bench.edge.config.NODE_WARM_TIMEOUT_MS + 100_000);
+  later(bench, bench.edge.config.NODE_CLEANUP_GRACE_PERIOD_MS + 100_000);
   using _ = interceptLists(bench.edge.store, (selector) => {
     const family = "prefix" in selector ? selector.prefix[0] : "";
     return family === "taskLive" || family === "window" ? Promise.reject(new Error("broken")) : Promise.resolve();
@@ -190,7 +190,7 @@ Deno.test("two sweeps at once do nothing twice", async () => {
   const run = await bench.run();
   await bench.complete(run);
   await loseDues(bench);
-  later(bench, bench.edge.config.NODE_WARM_TIMEOUT_MS + 90_001);
+  later(bench, bench.edge.config.NODE_CLEANUP_GRACE_PERIOD_MS + 1);
   await Promise.all([sweep(bench.edge), sweep(bench.edge)]);
   await bench.settle();
   assertEquals(bench.test.provider.destroyed, [run.runtime.nodeId]);

@@ -1,0 +1,77 @@
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { join } from "node:path";
+import { newSealKey } from "../../../lib/auth/seal.ts";
+import { newId } from "../../../lib/ids.ts";
+import { INSTALLATION_LABEL, NODE_LABEL } from "../../../lib/providers/hetzner.ts";
+import { startTestEdge, type TestEdge } from "../../edge.ts";
+import { FakeHcloud } from "../../fakes/hcloud.ts";
+import { type AdminResult, runAdmin } from "./run_admin.ts";
+
+interface Bench {
+  test: TestEdge;
+  fake: FakeHcloud;
+  env: Record<string, string>;
+  admin: (...args: string[]) => Promise<AdminResult>;
+}
+
+async function withEdge(work: (bench: Bench) => Promise<void>): Promise<void> {
+  const directory = await Deno.makeTempDir({ prefix: "hearth-admin-" });
+  try {
+    await using fake = await FakeHcloud.start();
+    const env = {
+      HEARTH_DATA_DIR: directory,
+      HEARTH_KV: join(directory, "hearth.kv"),
+      ENCRYPTION_KEY: newSealKey().replace("k1:", "old:"),
+      NODE_PROVIDER: "hetzner",
+      HCLOUD_URL: fake.url,
+      AGENT_BINARY_URL_X64: "https://downloads.example.org/hearth-agent",
+      AGENT_BINARY_SHA256_X64: "ab".repeat(32),
+    };
+    await using test = await startTestEdge({ env, agents: true });
+    await test.admin.call("PUT /api/credentials/hetzner", { secret: fake.token });
+    await work({ test, fake, env, admin: (...args) => runAdmin(args, env) });
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+}
+
+Deno.test("reap lists what nobody knows, and deletes it only when told to", () =>
+  withEdge(async ({ test, fake, admin }) => {
+    const labels = { [INSTALLATION_LABEL]: test.edge.store.installationId, [NODE_LABEL]: newId() };
+    const lost = fake.add({ name: "hearth-lost", labels });
+    fake.add({ name: "another" });
+    const looked = await admin("reap");
+    assertEquals(looked.code, 0, looked.err);
+    assertMatch(looked.out, new RegExp(`hetzner\\s+${lost.id}\\s+\\S+\\s+would be deleted`));
+    assertStringIncludes(looked.err, "--yes");
+    assertEquals(fake.deleted, []);
+    const reaped = await admin("reap", "--yes");
+    assertEquals([reaped.code, fake.deleted], [0, [lost.id]], reaped.err);
+    assertEquals(fake.servers.size, 1);
+    assertStringIncludes((await admin("reap")).err, "No server without a record");
+  }));
+
+Deno.test("reconcile says what it would do, and fails when the provider cannot be asked", () =>
+  withEdge(async ({ test, fake, admin }) => {
+    assertStringIncludes((await admin("reconcile")).err, "agree");
+    fake.add({ name: "hearth-lost", labels: { [INSTALLATION_LABEL]: test.edge.store.installationId } });
+    const dry = await admin("reconcile", "--dry-run", "--json");
+    assertEquals(JSON.parse(dry.out)[0].finding, "no record knows it: noted, destroyed after the grace");
+    fake.fault("GET /servers", { kind: "tooMany", headers: { "retry-after": "900" } });
+    const failed = await admin("reconcile");
+    assertEquals(failed.code, 1);
+    assert(!(failed.out + failed.err).includes(fake.token));
+  }));
+
+Deno.test("reseal moves every secret to the first key, and the old key may go", () =>
+  withEdge(async ({ env, test }) => {
+    const fresh = newSealKey().replace("k1:", "new:");
+    const both = await runAdmin(["reseal"], { ...env, ENCRYPTION_KEY: `${fresh},${env.ENCRYPTION_KEY}` });
+    assertEquals([both.code, both.out], [0, '1 credential(s) were sealed anew with the key "new".\n'], both.err);
+    assertEquals((await runAdmin(["reap"], { ...env, ENCRYPTION_KEY: fresh })).code, 0);
+    const old = await runAdmin(["reap"], env);
+    assertEquals(old.code, 78);
+    assertMatch(old.err, /ENCRYPTION_KEY: it does not open what is stored/);
+    assert(!old.err.includes(env.ENCRYPTION_KEY!.slice(4)));
+    assertEquals((await test.admin.call("GET /api/credentials")).body.items.length, 1);
+  }));
