@@ -23,4 +23,6 @@ export interface Edge {
   otherProviders: NodeProvider[];
   live: Live;
   metrics: Metrics;
+  /** The numbers of the agents' protocol that are spoken, both included. */
+  protocol: { min: number; max: number };
 }

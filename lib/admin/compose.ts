@@ -16,6 +16,7 @@ import { ManualProvider } from "../providers/manual.ts";
 import type { NodeProvider } from "../providers/provider.ts";
 import { listUsers } from "../store/accounts.ts";
 import { openStore } from "../store/store.ts";
+import { PROTOCOL, PROTOCOL_MIN } from "../wire/limits.ts";
 
 export interface ComposeOptions {
   config: EdgeConfig;
@@ -66,6 +67,7 @@ export async function composeEdge(options: ComposeOptions): Promise<ComposedEdge
     provider,
     otherProviders: providers.filter((each) => each !== provider),
     sealKeys,
+    protocol: { min: PROTOCOL_MIN, max: PROTOCOL },
     keyring: readKeyring(secret),
     async [Symbol.asyncDispose]() {
       await Promise.all(providers.map((each) => each[Symbol.asyncDispose]()));

@@ -11,13 +11,12 @@ import { scheduleLoose } from "../store/due.ts";
 import { nodeKey } from "../store/keys.ts";
 import { type EnrolmentRecord, type NodeRecord, readEnrolment, readNode } from "../store/nodes.ts";
 import { readWorkspace } from "../store/workspaces.ts";
-import { PROTOCOL, PROTOCOL_MIN } from "../wire/limits.ts";
 import type { NodeTokens, RegisterAnswer, RegisterNode } from "../wire/node.ts";
 import { putAfterClaims } from "./state.ts";
 
 /** Registers a node's agent. Throws `unauthorized`, `upgrade_required`, `node_fenced`. */
 export async function registerNode(edge: Edge, body: RegisterNode): Promise<RegisterAnswer> {
-  checkProtocol(body.protocol);
+  checkProtocol(edge, body.protocol);
   const nodeSecret = await deriveSecret(edge, body);
   const hashes = {
     token: await sha256(body.bootstrapToken),
@@ -123,11 +122,11 @@ async function answer(edge: Edge, node: NodeRecord): Promise<Omit<RegisterAnswer
   };
 }
 
-function checkProtocol(protocol: number): void {
-  if (protocol >= PROTOCOL_MIN && protocol <= PROTOCOL) return;
+function checkProtocol({ protocol: spoken }: Edge, protocol: number): void {
+  if (protocol >= spoken.min && protocol <= spoken.max) return;
   throw new AppError(
     "upgrade_required",
-    `The agent speaks protocol ${protocol}, this edge ${PROTOCOL_MIN} to ${PROTOCOL}. Install the agent that fits the edge.`,
+    `The agent speaks protocol ${protocol}, this edge ${spoken.min} to ${spoken.max}. Install the agent that fits the edge.`,
   );
 }
 

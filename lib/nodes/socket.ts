@@ -10,7 +10,7 @@ import { readNode } from "../store/nodes.ts";
 import { readPrompt } from "../store/prompts.ts";
 import { readWorkspace } from "../store/workspaces.ts";
 import { type CommandFrame, type LiveFrame, type ToAgentFrame, toEdgeFrame } from "../wire/control.ts";
-import { LIVE_FRAME_MAX_BYTES, PROTOCOL, PROTOCOL_MIN } from "../wire/limits.ts";
+import { LIVE_FRAME_MAX_BYTES } from "../wire/limits.ts";
 
 const CLOSE_ABOVE = 8 * 1024 * 1024;
 const NEWER_SOCKET = 4409;
@@ -103,13 +103,14 @@ class ControlLink {
   }
 
   async #greet(protocol: number, lastSeq: number): Promise<void> {
-    if (protocol < PROTOCOL_MIN || protocol > PROTOCOL) {
-      this.send({ type: "upgrade_required", message: `This edge speaks protocol ${PROTOCOL_MIN} to ${PROTOCOL}.` });
+    const { min, max } = this.#edge.protocol;
+    if (protocol < min || protocol > max) {
+      this.send({ type: "upgrade_required", message: `This edge speaks protocol ${min} to ${max}.` });
       return this.close(4426, "The agent must be upgraded.");
     }
     const known = await lastCommandSeq(this.#edge.store, this.#nodeId);
     const { installationId } = this.#edge.store;
-    this.send({ type: "hello", protocol: PROTOCOL, agentVersion: "edge", instanceId: installationId, lastSeq: known });
+    this.send({ type: "hello", protocol: max, agentVersion: "edge", instanceId: installationId, lastSeq: known });
     // What the agent has stored is acknowledged, also where the acknowledgement itself was lost.
     if (lastSeq > 0) await acknowledge(this.#edge.store, this.#nodeId, lastSeq);
     this.#sentSeq = lastSeq;

@@ -14,7 +14,6 @@ import { nodeKey, taskKey } from "../store/keys.ts";
 import { listFleet, type NodeRecord, readBeat } from "../store/nodes.ts";
 import type { ProjectRecord } from "../store/projects.ts";
 import { putTask, type TaskRecord } from "../store/tasks.ts";
-import { PROTOCOL_MIN } from "../wire/limits.ts";
 import type { VmSize } from "../wire/common.ts";
 import { enterStep } from "./deadlines.ts";
 import { endClaimOf } from "./finish.ts";
@@ -100,7 +99,7 @@ function choose(edge: Edge, nodes: Candidate[], wanted: Wanted): Choice {
   return selectNode(nodes, wanted, {
     maxClaims: edge.config.MAX_WORKSPACES_PER_NODE,
     maxNodes: edge.config.MAX_NODES_PER_USER,
-    protocolMin: PROTOCOL_MIN,
+    protocolMin: edge.protocol.min,
   });
 }
 

@@ -17,7 +17,6 @@ import { listFleet, type NodeRecord, readBeat, readNode } from "../store/nodes.t
 import type { ProjectRecord } from "../store/projects.ts";
 import { newSession, putSession } from "../store/sessions.ts";
 import { putWorkspace, readWorkspace, type WorkspaceRecord } from "../store/workspaces.ts";
-import { PROTOCOL_MIN } from "../wire/limits.ts";
 import type { CreateWorkspace } from "../wire/workspace.ts";
 import { releaseWorkspace } from "./release.ts";
 
@@ -51,7 +50,7 @@ async function chooseNode(edge: Edge, opening: Opening): Promise<string | null> 
   }, {
     maxClaims: edge.config.MAX_WORKSPACES_PER_NODE,
     maxNodes: edge.config.MAX_NODES_PER_USER,
-    protocolMin: PROTOCOL_MIN,
+    protocolMin: edge.protocol.min,
   });
   if (choice.kind === "wait") throw new AppError("node_busy", `${choice.reason} Try again when a workspace has ended.`);
   return choice.kind === "claim" ? choice.nodeIds[0]! : null;

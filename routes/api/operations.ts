@@ -6,7 +6,6 @@ import { AppError } from "../../lib/errors.ts";
 import { isStoreReady } from "../../lib/store/store.ts";
 import { VERSION } from "../../lib/version.ts";
 import { endpoints } from "../../lib/wire/endpoints.ts";
-import { PROTOCOL, PROTOCOL_MIN } from "../../lib/wire/limits.ts";
 import { openApi } from "../../lib/wire/openapi.ts";
 import { requireUserWithinLimits } from "../_caller.ts";
 import type { App, AppEnv } from "../_context.ts";
@@ -18,8 +17,8 @@ export function mountOperations(app: App): void {
     const ready = await isStoreReady(edge.store);
     return c.json({ status: ready ? "ready" : "not_ready" }, ready ? 200 : 503);
   });
-  serve(app, endpoints.version, () => {
-    return Promise.resolve({ version: VERSION, protocol: PROTOCOL, protocolMin: PROTOCOL_MIN });
+  serve(app, endpoints.version, ({ edge }) => {
+    return Promise.resolve({ version: VERSION, protocol: edge.protocol.max, protocolMin: edge.protocol.min });
   });
   app.get("/metrics", async (c) => {
     await requireMetricsReader(c);
