@@ -25,6 +25,15 @@ export type Fault =
   /** Somebody in between answers in place of the edge. */
   | { kind: "status"; status: number; retryAfterSeconds?: number };
 
+/** A request that reached the edge, and its answer, both as JSON where they are. */
+export interface Exchange {
+  method: string;
+  path: string;
+  body: unknown;
+  status: number;
+  answer: unknown;
+}
+
 export interface RequestHead {
   method: string;
   path: string;
@@ -40,6 +49,7 @@ export class Proxy implements AsyncDisposable {
   /** How many requests met each kind of fault. */
   readonly met = new Map<Fault["kind"], number>();
   fault: (request: RequestHead) => Fault = () => ({ kind: "pass" });
+  onExchange: (exchange: Exchange) => void = () => {};
   /** No connection holds and none is taken. */
   isCut = false;
   readonly #edgePort: number;
@@ -140,7 +150,10 @@ export class Proxy implements AsyncDisposable {
     this.#open.add(edge);
     try {
       await writeSlowly(edge, request, how.bytesPerSecond ?? Infinity);
-      return how.cut ? new Uint8Array() : await readToEnd(edge);
+      if (how.cut) return new Uint8Array();
+      const answer = await readToEnd(edge);
+      if (answer.length > 0) this.onExchange(toExchange(request, answer));
+      return answer;
     } finally {
       this.#close(edge);
     }
@@ -214,6 +227,28 @@ function answerOf({ status, retryAfterSeconds }: Extract<Fault, { kind: "status"
   return new TextEncoder().encode(
     `HTTP/1.1 ${status} Fault\r\ncontent-type: text/html\r\n${retry}content-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`,
   );
+}
+
+function toExchange(request: Uint8Array, answer: Uint8Array): Exchange {
+  const [asked, told] = [splitHead(request), splitHead(answer)];
+  const [method = "", path = ""] = asked.first.split(" ");
+  return { method, path, body: asked.json, status: Number(told.first.split(" ")[1]), answer: told.json };
+}
+
+/** The first line and the body of a message; a chunked body is put together. */
+function splitHead(bytes: Uint8Array): { first: string; json: unknown } {
+  const end = indexOfBlankLine(bytes);
+  const head = new TextDecoder().decode(bytes.subarray(0, end));
+  const raw = new TextDecoder().decode(bytes.subarray(end + 4));
+  const isChunked = /^transfer-encoding: chunked/im.test(head);
+  const text = isChunked ? raw.replaceAll(/(?:^|\r\n)[0-9a-f]+\r\n/gi, "").trimEnd() : raw;
+  let json: unknown = null;
+  try {
+    json = text === "" ? null : JSON.parse(text);
+  } catch {
+    json = text;
+  }
+  return { first: head.split("\r\n")[0]!, json };
 }
 
 function indexOfBlankLine(bytes: Uint8Array): number {

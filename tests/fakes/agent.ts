@@ -19,11 +19,16 @@ export class FakeAgent implements AsyncDisposable {
   #tokens: Record<string, string> = {};
   #socket: WebSocket | null = null;
   #changed = Promise.withResolvers<void>();
+  /** Resolves when the edge says that this agent is too old. */
+  readonly refused: Promise<"upgrade_required">;
+  #refuse: (why: "upgrade_required") => void;
   readonly #nonce = crypto.randomUUID() + crypto.randomUUID();
 
   constructor(url: string, nodeId: string) {
     this.url = url;
     this.nodeId = nodeId;
+    const { promise, resolve } = Promise.withResolvers<"upgrade_required">();
+    [this.refused, this.#refuse] = [promise, resolve];
   }
 
   /** Registers, opens the control link, and is there. */
@@ -63,6 +68,7 @@ export class FakeAgent implements AsyncDisposable {
       const frame = toAgentFrame.parse(JSON.parse(data.toString()));
       if (frame.type === "hello") greeted.resolve();
       if (frame.type === "command") this.#take(frame);
+      if (frame.type === "upgrade_required") this.#refuse(frame.type);
     });
     socket.on("error", (error) => greeted.reject(error));
     await greeted.promise;
