@@ -14,7 +14,7 @@ import { sessionKey, taskKey, taskTextKey } from "../store/keys.ts";
 import { readNode } from "../store/nodes.ts";
 import { addToTally, type ProjectRecord, readTally } from "../store/projects.ts";
 import { newSession, putSession, type SessionRecord } from "../store/sessions.ts";
-import { addEvents, putTask, readDescription, type TaskEventInput, type TaskRecord } from "../store/tasks.ts";
+import { addEvents, putTask, readDescription, readTask, type TaskEventInput, type TaskRecord } from "../store/tasks.ts";
 import { DERIVED_TITLE_MAX } from "../wire/limits.ts";
 import type { CreateTask, RunTask } from "../wire/task.ts";
 import { enterStep } from "./deadlines.ts";
@@ -151,6 +151,9 @@ async function putNewTask(
       "limit_reached",
       `The project has ${edge.config.MAX_TASKS_PER_PROJECT} tasks, which is the most.`,
     );
+  }
+  if (task.parentTaskId && !await readTask(edge.store, task.projectId, task.parentTaskId)) {
+    throw new AppError("invalid_request", "parentTaskId names a task that this project does not have.");
   }
   addToTally(tx, tally, 1);
   await putEdges(tx, edge, { id: task.id, projectId: task.projectId, before: [], after: task.dependsOn });

@@ -11,9 +11,16 @@ export const uuid: z.ZodString = z.string().toLowerCase().regex(
 /** ISO 8601 with a zone, as `Date.toISOString` writes it or with an offset. */
 export const timestamp = z.iso.datetime({ offset: true, message: "must be an ISO 8601 time with a zone" });
 
-/** Text of 1 to `max` UTF-16 units after trimming. */
+/**
+ * Text of 1 to `max` UTF-16 units after trimming: what a page counts and what the store keeps. The schema's own `max`
+ * counts code points, which are up to two units each.
+ */
 export function text(max: number): z.ZodString {
-  return z.string().trim().min(1, "must not be empty").max(max, `must be at most ${max} characters`);
+  const message = `must be at most ${max} characters`;
+  return z.string().trim().min(1, "must not be empty").max(max, message).refine((value) => value.length <= max, {
+    message,
+    when: ({ issues }) => issues.length === 0,
+  });
 }
 
 export const vmSize = z.enum(["small", "medium", "large"]);
