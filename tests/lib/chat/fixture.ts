@@ -80,6 +80,8 @@ export async function startRunningTask(options: TestEdgeOptions = {}, descriptio
   const { id: projectId } = await test.addProject();
   const submitted = await test.admin.call(`POST /api/projects/${projectId}/tasks/submit`, { description });
   const agent = await booted.promise;
+  // Further machines stay without an agent.
+  test.provider.onCreate = () => {};
   const runtime = await agent.begin();
   const { taskId, sessionId } = submitted.body;
   return new RunningTask({ test, agent, runtime, projectId, taskId, sessionId });
