@@ -135,8 +135,9 @@ function compose({ config, log, db, edge, identity }: NodeParts, end: Ender): Ru
     onAnswer: async ({ fenced, idle }) => {
       if (fenced) workspaces.drain();
       // Who leaves takes nothing along: what could not be delivered goes to the edge first.
-      if (fenced || draining) handOver.start();
-      if (!draining || !idle || !await handOver.isDone()) return;
+      const handedOver = await handOver.isDone();
+      if ((fenced || draining) && !handedOver) handOver.start();
+      if (!draining || !idle || !handedOver) return;
       if ((await reports.workspacesWithReports()).length === 0) end("drained");
     },
     onFuse: () => end("edge_lost"),
