@@ -70,6 +70,9 @@ function NodeCard({ node }: { node: Node }) {
         <Fact name="Age">
           <Age since={node.createdAt} />
         </Fact>
+        {node.costSoFar === null
+          ? null
+          : <Fact name="Cost so far">{`${node.costSoFar.toFixed(2)} (${node.priceHour!.toFixed(4)} an hour)`}</Fact>}
         <Fact name="Tasks">{String(node.claims.length)}</Fact>
         {node.warmUntil && node.status === "warm"
           ? (

@@ -4,7 +4,7 @@ import type { User } from "../lib/wire/account.ts";
 
 export interface LayoutProps {
   me: User | null;
-  current?: "projects" | "nodes";
+  current?: "projects" | "nodes" | "credentials";
   /** The page fills the window and scrolls inside. */
   fill?: boolean;
   children: ComponentChildren;
@@ -25,6 +25,7 @@ export function Layout({ me, current, fill = false, children }: LayoutProps) {
             <nav class="top-nav" aria-label="Main">
               <a href="/projects" aria-current={current === "projects" ? "page" : undefined}>Projects</a>
               <a href="/nodes" aria-current={current === "nodes" ? "page" : undefined}>Nodes</a>
+              <a href="/credentials" aria-current={current === "credentials" ? "page" : undefined}>Credentials</a>
               <form class="sign-out" method="post" action="/signout">
                 <button type="submit" class="top-button" title={`Signed in as ${me.displayName}`}>Sign out</button>
               </form>

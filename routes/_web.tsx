@@ -11,11 +11,13 @@ import type { Edge } from "../lib/edge.ts";
 import { AppError, notFound, toProblem } from "../lib/errors.ts";
 import type { Manifest } from "../lib/render/manifest.ts";
 import { toUser } from "../lib/store/accounts.ts";
+import { listCredentials, toCredential } from "../lib/store/credentials.ts";
 import { projectTopic } from "../lib/store/keys.ts";
 import { listMessages } from "../lib/store/messages.ts";
 import { listProjects, type ProjectRecord, toProject } from "../lib/store/projects.ts";
 import { listSessions, readSession, toSession } from "../lib/store/sessions.ts";
 import { listTasks, readDescription, toTask } from "../lib/store/tasks.ts";
+import { credentialProvider } from "../lib/wire/credential.ts";
 import { uuid } from "../lib/wire/common.ts";
 import { signIn, signOut } from "./api/accounts.ts";
 import { readNodes } from "./api/nodes.ts";
@@ -24,6 +26,7 @@ import { readForm } from "./_body.ts";
 import { findCaller, setLoginCookie } from "./_caller.ts";
 import type { App, AppEnv } from "./_context.ts";
 import { ErrorPage } from "./_error.tsx";
+import { CredentialsPage } from "./pages/CredentialsPage.tsx";
 import { NodesPage } from "./pages/NodesPage.tsx";
 import { ProjectPage } from "./pages/ProjectPage.tsx";
 import { ProjectSettingsPage } from "./pages/ProjectSettingsPage.tsx";
@@ -62,6 +65,22 @@ export function mountWeb(app: App, options: WebOptions): (error: unknown, c: Ctx
     signedIn(async (c, { user }) => {
       const nodes = await readNodes(c.get("edge"), user.id);
       return page(c, "Nodes", <NodesPage me={toUser(user)} nodes={nodes} now={c.get("edge").clock()} />);
+    }),
+  );
+  app.get(
+    "/credentials",
+    signedIn(async (c, { user }) => {
+      const edge = c.get("edge");
+      const credentials = (await listCredentials(edge.store, user.id)).map(toCredential);
+      const shown = credentialProvider.options.filter((provider) =>
+        provider !== "hetzner" || edge.provider.id === provider ||
+        credentials.some((each) => each.provider === provider)
+      );
+      return page(
+        c,
+        "Credentials",
+        <CredentialsPage me={toUser(user)} credentials={credentials} providers={shown} />,
+      );
     }),
   );
   app.get(

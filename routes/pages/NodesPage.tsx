@@ -1,4 +1,5 @@
 /** The machines of a person. */
+import AddMachine from "../../islands/AddMachine.tsx";
 import NodeList from "../../islands/NodeList.tsx";
 import type { User } from "../../lib/wire/account.ts";
 import type { Node } from "../../lib/wire/node.ts";
@@ -16,6 +17,7 @@ export function NodesPage({ me, nodes, now = Date.now() }: NodesPageProps) {
       <main class="page">
         <h1>Nodes</h1>
         <NodeList nodes={nodes} now={now} />
+        <AddMachine />
       </main>
     </Layout>
   );

@@ -7,6 +7,7 @@ import { buildIslands } from "../../lib/render/build.ts";
 import type { Manifest } from "../../lib/render/manifest.ts";
 import { createStatic } from "../../lib/render/static.ts";
 import { readRoute } from "../../lib/ui/route.ts";
+import { type Credential, credentialProvider } from "../../lib/wire/credential.ts";
 import type { ServerFrame } from "../../lib/wire/feed.ts";
 import type { Message, MessagePage } from "../../lib/wire/message.ts";
 import type { Node } from "../../lib/wire/node.ts";
@@ -14,6 +15,7 @@ import type { Prompt, Session } from "../../lib/wire/session.ts";
 import type { Task } from "../../lib/wire/task.ts";
 import { renderApp } from "../../routes/_app.tsx";
 import { islands } from "../../routes/_islands.ts";
+import { CredentialsPage } from "../../routes/pages/CredentialsPage.tsx";
 import { NodesPage } from "../../routes/pages/NodesPage.tsx";
 import { ProjectPage } from "../../routes/pages/ProjectPage.tsx";
 import { ProjectSettingsPage } from "../../routes/pages/ProjectSettingsPage.tsx";
@@ -53,6 +55,7 @@ export class FixtureEdge {
   sessions: Session[] = [];
   tasks: Task[] = [];
   nodes: Node[] = [];
+  credentials: Credential[] = [];
   prompts: Prompt[] = [];
   messages: Record<string, Message[]> = {};
   now = NOW;
@@ -128,6 +131,9 @@ export class FixtureEdge {
       return h(SignInPage, { githubEnabled: false, error: "This API key is not valid." });
     }
     if (pathname === "/projects") return h(ProjectsPage, { me: ME, projects: [PROJECT], options: OPTIONS });
+    if (pathname === "/credentials") {
+      return h(CredentialsPage, { me: ME, credentials: this.credentials, providers: [...credentialProvider.options] });
+    }
     if (pathname === "/nodes") return h(NodesPage, { me: ME, nodes: this.nodes, now: this.now });
     if (pathname === `/projects/${PROJECT.id}/settings`) {
       return h(ProjectSettingsPage, { me: ME, project: PROJECT, options: OPTIONS });
