@@ -43,7 +43,8 @@ async function list(client: Client): Promise<string> {
     args: [LIST_MAX],
   });
   const dead = await client.execute({
-    sql: `SELECT message_id, workspace_id, role, content, created_at, status, reason FROM dead_letters
+    sql: `SELECT message_id, workspace_id, role, content, created_at, status, reason, handed_at
+      FROM dead_letters
       ORDER BY id LIMIT ?`,
     args: [LIST_MAX],
   });
@@ -54,7 +55,7 @@ async function list(client: Client): Promise<string> {
     `${total.rows[0]?.waiting} waiting`,
     ...waiting.rows.map((row) => `  ${describe(row)}  ${row.attempts} failed tries`),
     `${total.rows[0]?.dead} dead letters`,
-    ...dead.rows.map((row) => `  ${describe(row)}  ${row.reason}${row.status === null ? "" : ` (${row.status})`}`),
+    ...dead.rows.map((row) => `  ${describe(row)}  ${whyDead(row)}`),
     "",
   ].join("\n");
 }
@@ -96,6 +97,10 @@ async function putBack(client: Client, row: Row): Promise<void> {
 
 function missing(messageId: string): CommandResult {
   return { exitCode: 1, output: `There is no message ${messageId} in the outbox or among the dead letters.\n` };
+}
+
+function whyDead({ reason, status, handed_at }: Row): string {
+  return `${reason}${status === null ? "" : ` (${status})`}${handed_at === null ? "" : ", the edge has it too"}`;
 }
 
 function describe(row: Row): string {

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { AGENT_VERSION, readAgentConfig } from "../../agent/config.ts";
+import { DeadLetters } from "../../agent/store/dead_letters.ts";
 import { openDatabase } from "../../agent/store/database.ts";
 import { FakeEdge, NODE } from "../fakes/edge_server.ts";
 import { deadLetters, makeOutbox, makeRow, makeRows, withDataDir, WORKSPACE } from "./store/fixture.ts";
@@ -153,6 +154,9 @@ Deno.test("outbox lists what waits and what was refused, shows a message, and se
     assertStringIncludes(list.out, "1 dead letters");
     assertStringIncludes(list.out, "forbidden (403)");
     assert(!list.out.includes("\x1b"), "control characters stay out of the terminal");
+    const [letter] = await new DeadLetters(db).oldest({ after: 0, maxRows: 10, maxBytes: 1e6 });
+    await new DeadLetters(db).markHanded([letter!.id]);
+    assertStringIncludes((await runAgent(["outbox", "list"], env)).out, "forbidden (403), the edge has it too");
     const show = await runAgent(["outbox", "show", refused.messageId], env);
     assertEquals(JSON.parse(show.out).content, refused.content);
 
