@@ -67,7 +67,7 @@ export async function startEdge({ config, environment, log, watch }: StartOption
   });
   const { admin, made } = await ensureAdmin(edge, config.HEARTH_ADMIN_KEY);
   await checkLocalProvider(edge);
-  const app = createApp({ edge, manifest: files.manifest, serveStatic: files.serve });
+  const app = createApp({ edge, manifest: files.manifest, serveStatic: files.serve, sweep: () => sweepAll(edge) });
   const server = listen(app, { port: config.PORT, hostname: config.HOST });
   const url = publicUrlOf(config, server.addr);
   config.publicUrl = url;
@@ -100,6 +100,10 @@ export async function startEdge({ config, environment, log, watch }: StartOption
       await files[Symbol.asyncDispose]();
     },
   };
+}
+
+async function sweepAll(edge: import("./lib/edge.ts").Edge): Promise<Record<string, number | null>> {
+  return { ...await sweep(edge), ...await cleanUp(edge) };
 }
 
 /** With port 0 the system chose one: agents and links need the real one. */

@@ -23,9 +23,11 @@ export interface AppOptions {
   manifest: () => Manifest;
   /** Answers requests for built and static files, null for all others. */
   serveStatic: (request: Request) => Promise<Response | null>;
+  /** Runs every sweep now; how much each step mended, null where it failed. */
+  sweep: () => Promise<Record<string, number | null>>;
 }
 
-export function createApp({ edge, manifest, serveStatic }: AppOptions): App {
+export function createApp({ edge, manifest, serveStatic, sweep }: AppOptions): App {
   const app = new Hono<AppEnv>();
   const buckets = new Buckets();
   app.use(async (c, next) => {
@@ -42,7 +44,7 @@ export function createApp({ edge, manifest, serveStatic }: AppOptions): App {
   mountSessions(app);
   mountWorkspaces(app);
   mountNodes(app);
-  mountOperations(app);
+  mountOperations(app, sweep);
   app.all("/api/*", () => {
     throw notFound("address");
   });

@@ -10,6 +10,7 @@ import type { Edge } from "../lib/edge.ts";
 import { createLogger } from "../lib/log.ts";
 import type { Manifest } from "../lib/render/manifest.ts";
 import { DueLoop } from "../lib/scheduler/loop.ts";
+import { sweep } from "../lib/scheduler/sweep.ts";
 import { createUser, type UserRecord } from "../lib/store/accounts.ts";
 import { change } from "../lib/store/change.ts";
 import { listen } from "../routes/_listen.ts";
@@ -133,7 +134,12 @@ export async function startTestEdge(options: TestEdgeOptions = {}): Promise<Test
   const provider = new FakeProvider();
   const edge: Edge = options.agents ? composed : { ...composed, provider };
   const { admin, made } = await ensureAdmin(edge, undefined);
-  const app = createApp({ edge, manifest: () => NO_PAGE, serveStatic: () => Promise.resolve(null) });
+  const app = createApp({
+    edge,
+    manifest: () => NO_PAGE,
+    serveStatic: () => Promise.resolve(null),
+    sweep: () => sweep(edge),
+  });
   const server = listen(app, { port: 0, hostname: "127.0.0.1" });
   const url = `http://127.0.0.1:${server.addr.port}`;
   config.publicUrl = url;

@@ -13,7 +13,8 @@ import { openForCommand } from "./open.ts";
 import { writeOpenApi } from "./openapi_file.ts";
 import { reapCommand, reconcileCommand } from "./servers.ts";
 import { resealCommand } from "./reseal.ts";
-import { cancelTaskCommand, listTasksCommand } from "./tasks.ts";
+import { runSweepCommand } from "./sweep.ts";
+import { cancelTaskCommand, listTasksCommand, retryTaskCommand } from "./tasks.ts";
 import { addUser, disableUser, enableUser, listUsersCommand } from "./users.ts";
 
 const HELP = `Usage: deno task admin COMMAND
@@ -31,6 +32,8 @@ const HELP = `Usage: deno task admin COMMAND
   tasks cancel ID                cancel a run; its workspace is kept for a while
   reconcile [--dry-run]          compare the providers' servers with the records, as the sweep does
   reap [--yes]                   list servers of this Hearth without a record; --yes deletes them now
+  tasks retry ID                 start a failed or cancelled task again
+  sweep run                      let the Hearth that runs compare what is wanted with what is, now
   reseal                         seal stored secrets anew with the first key of ENCRYPTION_KEY
   openapi                        write docs/openapi.json
   help                           this text
@@ -66,6 +69,8 @@ const COMMANDS: Record<string, Command> = {
   "nodes destroy": { run: destroyNodeCommand, options: { force: "flag" } },
   "tasks list": { run: listTasksCommand, options: { json: "flag", project: "value" }, plain: true },
   "tasks cancel": { run: cancelTaskCommand },
+  "tasks retry": { run: retryTaskCommand },
+  "sweep run": { run: runSweepCommand, ...LIST },
 };
 
 if (import.meta.main) Deno.exit(await main(Deno.args));

@@ -1,10 +1,11 @@
 /** `tasks`: what runs on this installation, or what a project has; and ending a run. */
 import { readUser } from "../store/accounts.ts";
-import { readProject } from "../store/projects.ts";
+import { listAllProjects, readProject } from "../store/projects.ts";
 import { listLiveTasks, listTasks, readTask, type TaskRecord } from "../store/tasks.ts";
 import { isUuid } from "../ids.ts";
 import { cutText } from "../bytes.ts";
 import { cancelTask } from "../tasks/cancel.ts";
+import { runTask } from "../tasks/submit.ts";
 import {
   type CommandCall,
   type CommandResult,
@@ -31,6 +32,26 @@ export async function cancelTaskCommand(call: CommandCall): Promise<CommandResul
   if (!task) throw new Refusal(`No task ${id} is under way. \`deno task admin tasks list\` shows those that are.`);
   const { done } = await cancelTask(call.edge, task, "Cancelled by an admin.");
   return { text: done ? `Cancelled task ${id}.` : `Task ${id} had ended already.` };
+}
+
+/** Starts a failed or cancelled task again, as the person who ran it last. */
+export async function retryTaskCommand(call: CommandCall): Promise<CommandResult> {
+  const id = requireId(call, "task");
+  const task = await findTask(call, id);
+  if (!task) {
+    throw new Refusal(`There is no task ${id}. \`deno task admin tasks list --project ID\` shows a project's.`);
+  }
+  const { run } = await runTask(call.edge, task, {}, task.ownerId);
+  return { text: `Queued run ${run} of task ${id}.`, note: "The Hearth that runs begins with it within a minute." };
+}
+
+/** Tasks lie under their projects: each project is asked for it. */
+async function findTask({ edge }: CommandCall, id: string): Promise<TaskRecord | null> {
+  for await (const project of listAllProjects(edge.store)) {
+    const task = await readTask(edge.store, project.id, id);
+    if (task) return task;
+  }
+  return null;
 }
 
 async function readLive({ edge }: CommandCall): Promise<TaskRecord[]> {

@@ -94,6 +94,11 @@ export async function deleteProject(tx: Change, entry: Deno.KvEntry<ProjectRecor
   addToTally(tx, await readTally(tx, ownerId), -1);
 }
 
+/** Every project of this installation: for admins' commands. */
+export async function* listAllProjects(store: Store): AsyncGenerator<ProjectRecord> {
+  for await (const entry of store.kv.list<ProjectRecord>({ prefix: ["project"] })) yield entry.value;
+}
+
 export async function listProjects(store: Store, userId: string, options: PageOptions): Promise<Page<ProjectRecord>> {
   return await listPage(store.kv, ["projectByUser", userId], {
     ...options,

@@ -348,6 +348,12 @@ export const endpoints = {
     answer: deadLetter.keptDeadLetter,
   }),
 
+  runSweep: endpoint("user", "POST /api/admin/sweep", {
+    summary:
+      "Compare what is wanted with what is, now (admins); answers how much each step mended, null where it failed",
+    answer: z.object({ steps: z.record(z.string(), z.int().nullable()) }),
+  }),
+
   live: endpoint("public", "GET /api/health/live", {
     summary: "The process runs",
     answer: z.object({ status: z.literal("ok") }),

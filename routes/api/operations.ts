@@ -11,7 +11,7 @@ import { requireUserWithinLimits } from "../_caller.ts";
 import type { App, AppEnv } from "../_context.ts";
 import { serve } from "../_endpoint.ts";
 
-export function mountOperations(app: App): void {
+export function mountOperations(app: App, sweep: () => Promise<Record<string, number | null>>): void {
   serve(app, endpoints.live, () => Promise.resolve({ status: "ok" as const }));
   serve(app, endpoints.ready, async ({ edge, c }) => {
     const ready = await isStoreReady(edge.store);
@@ -19,6 +19,10 @@ export function mountOperations(app: App): void {
   });
   serve(app, endpoints.version, ({ edge }) => {
     return Promise.resolve({ version: VERSION, protocol: edge.protocol.max, protocolMin: edge.protocol.min });
+  });
+  serve(app, endpoints.runSweep, async ({ user }) => {
+    if (user.role !== "admin") throw new AppError("forbidden", "Only an admin runs the sweeps.");
+    return { steps: await sweep() };
   });
   app.get("/metrics", async (c) => {
     await requireMetricsReader(c);

@@ -187,3 +187,38 @@ Deno.test("commands get through while the edge writes all the time", () =>
     const users = JSON.parse((await admin("users", "list", "--json")).out);
     assertEquals(users.map((user: { login: string }) => user.login).sort(), ["admin", ...logins].sort());
   }));
+
+Deno.test("sweep run asks the edge that runs, leaves no key behind, and is refused where none runs", async () => {
+  await withEdge(async ({ test, admin }) => {
+    const swept = await admin("sweep", "run", "--json");
+    assertEquals(swept.code, 0, swept.err);
+    const steps = JSON.parse(swept.out) as { step: string; mended: number | string }[];
+    assert(steps.some(({ step }) => step === "nodes") && steps.every(({ mended }) => mended === 0), swept.out);
+    const keys = (await test.admin.call("GET /api/keys")).body.items as { name: string }[];
+    assertEquals(keys.filter(({ name }) => name === "sweep run"), []);
+    const member = await test.addUser("mia");
+    assertEquals((await member.call("POST /api/admin/sweep")).status, 403);
+  });
+  const directory = await Deno.makeTempDir({ prefix: "hearth-admin-" });
+  try {
+    const data = { HEARTH_DATA_DIR: directory, HEARTH_KV: join(directory, "hearth.kv") };
+    await (await startTestEdge({ env: data }))[Symbol.asyncDispose]();
+    await Deno.mkdir(directory, { recursive: true });
+    const alone = await runAdmin(["sweep", "run"], { ...data, PORT: "1" });
+    assertEquals([alone.code, alone.out], [1, ""]);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
+
+Deno.test("tasks retry starts a task that ended again, and nothing that runs", () =>
+  withEdge(async ({ test, admin }) => {
+    const project = await test.addProject();
+    const { body } = await test.admin.call(`POST /api/projects/${project.id}/tasks/submit`, { description: "Do it" });
+    const live = await admin("tasks", "retry", body.taskId);
+    assertEquals([live.code, live.out], [1, ""]);
+    await admin("tasks", "cancel", body.taskId);
+    const again = await admin("tasks", "retry", body.taskId);
+    assertEquals([again.code, again.out], [0, `Queued run 2 of task ${body.taskId}.\n`]);
+    assertEquals((await admin("tasks", "retry", crypto.randomUUID())).code, 1);
+  }));
