@@ -45,7 +45,8 @@ export async function takeDue(store: Store, item: DueItem, now: number): Promise
   const free = { key, versionstamp: null };
   try {
     const taken = await store.kv.atomic().check(entry, free).delete(item.key).set(key, entry.value).commit();
-    return taken.ok ? { ...item, key, versionstamp: taken.versionstamp } : null;
+    // The record may have made it due anew at the very same time since the look: what is taken is what is there now.
+    return taken.ok ? { ...item, token: entry.value.token, key, versionstamp: taken.versionstamp } : null;
   } catch (error) {
     if (isLocked(error)) return null;
     throw error;

@@ -143,3 +143,12 @@ Deno.test("500 items, 4 workers, every tenth crashes: all are done, none by two 
     }
     assertEquals([done.size, [...done.values()].every((times) => times === 1)], [500, true]);
   }));
+
+Deno.test("an item that was made due anew at the same time since the look is taken as it is now", () =>
+  withStore(async (store) => {
+    await schedule(store, 100);
+    const [seen] = await listDue(store, 100, 10);
+    await schedule(store, 100);
+    const taken = await takeDue(store, seen!, 100);
+    assertEquals(isWanted(await readDues(store), taken!), true);
+  }));
