@@ -2,10 +2,11 @@
  * The project page: sessions at the side, the selected one or the board in the middle, the task form at the foot.
  * Everything in it shares one store; both views stay in place and only one is shown.
  */
-import { computed, effect, type ReadonlySignal, useSignal } from "@preact/signals";
+import { computed, effect, type ReadonlySignal, signal, useSignal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 import { ClockContext, useTicking } from "../lib/ui/clock.ts";
 import { Icon } from "../lib/ui/Icon.tsx";
+import { MarkdownContext, type MarkdownRenderer, type MarkdownSource } from "../lib/ui/Markdown.tsx";
 import { Toasts } from "../lib/ui/Notice.tsx";
 import type { View } from "../lib/ui/route.ts";
 import { SessionList } from "../lib/ui/SessionList.tsx";
@@ -49,24 +50,44 @@ export default function ProjectApp(props: ProjectAppProps) {
       dialog,
     };
   }, []);
+  const markdown = useMemo(loadedMarkdown, []);
   useEffect(() => run(page), []);
 
   return (
     <ClockContext.Provider value={clock}>
       <PageContext.Provider value={page}>
-        <div class="project">
-          <Sidebar />
-          <main class="project-main">
-            <ProjectBar />
-            <Views />
-            <NewTask />
-          </main>
-          <Dialogs />
-          <Toasts toasts={page.actions.toasts} onClose={(id) => page.actions.closeToast(id)} />
-        </div>
+        <MarkdownContext.Provider value={markdown}>
+          <div class="project">
+            <Sidebar />
+            <main class="project-main">
+              <ProjectBar />
+              <Views />
+              <NewTask />
+            </main>
+            <Dialogs />
+            <Toasts toasts={page.actions.toasts} onClose={(id) => page.actions.closeToast(id)} />
+          </div>
+        </MarkdownContext.Provider>
       </PageContext.Provider>
     </ClockContext.Provider>
   );
+}
+
+/** The renderer of Markdown, loaded when the first text wants it. */
+function loadedMarkdown(): MarkdownSource {
+  const renderer = signal<MarkdownRenderer | null>(null);
+  let loading: Promise<void> | undefined;
+  const load = async () => {
+    const { createMarkdown } = await import("./_markdown.ts");
+    renderer.value = createMarkdown();
+  };
+  return {
+    renderer,
+    want: () => {
+      // Without it texts stay as they were written; the next one that wants it tries again.
+      loading ??= load().catch(() => void (loading = undefined));
+    },
+  };
 }
 
 /** All that the page does besides showing; the answer ends it. */

@@ -46,7 +46,10 @@ const TABLE: Table = {
     "main.ts": { imports: [EVERYTHING], onlyBy: ["tests"] },
     "tests": { imports: [EVERYTHING], onlyBy: [] },
   },
-  browser: { folders: ["islands", "agent/serve/page"], npm: ["preact", "@preact/signals", "ky", "zod", "uuid"] },
+  browser: {
+    folders: ["islands", "agent/serve/page"],
+    npm: ["preact", "@preact/signals", "ky", "zod", "uuid", "markdown-it", "dompurify", "highlight.js"],
+  },
   denoNames: [
     {
       pattern: /^Deno\.env$/,

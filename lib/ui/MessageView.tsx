@@ -6,6 +6,7 @@ import { Component } from "preact";
 import type { Message, MessageFlags, MessageRole, ToolMetadata } from "../wire/message.ts";
 import { Icon } from "./Icon.tsx";
 import { ROLE } from "./labels.ts";
+import { Markdown } from "./Markdown.tsx";
 import { readPlan } from "./plan.ts";
 import { Time } from "./Time.tsx";
 import { ToolCard } from "./ToolCard.tsx";
@@ -93,7 +94,7 @@ function Content({ role, content, tool, at, open = false, truncated = false, byt
     default:
       return (
         <>
-          <div class="prose">{content}{caret}</div>
+          {role === "assistant" ? <Markdown text={content} live={open} /> : <div class="prose">{content}{caret}</div>}
           {truncated && onWhole
             ? <button type="button" class="link-button" onClick={() => void onWhole()}>Show the whole message</button>
             : null}
