@@ -1,0 +1,101 @@
+/**
+ * The agent's outbox: messages made durable per second, against bare libSQL inserts of the same columns with the same
+ * pragmas in the same run, and the memory of the process over a million messages.
+ */
+import type { Client } from "@libsql/client";
+import { Outbox } from "../../agent/store/outbox.ts";
+import { openDatabase } from "../../agent/store/database.ts";
+import { makeRow, silent, withDataDir, WORKSPACE } from "../agent/store/fixture.ts";
+import { type Bench, type Figure, median, timed } from "./figure.ts";
+
+const ROUNDS = 5;
+const PER_ROUND = 1_000;
+const MILLION = 1_000_000;
+const PER_BATCH = 500;
+/** After so many messages everything is loaded and warm. */
+const WARM = 100_000;
+const LIMITS = { maxRows: 100_000, maxBytes: 1 << 30, maxContentBytes: 204_800, log: silent };
+const TEXT = "A line of an answer as coding agents write them, with some more words in it. ".repeat(3);
+
+async function measure(): Promise<Figure[]> {
+  const figures: Figure[] = [];
+  await withDataDir(async (dataDir) => {
+    await using db = await openDatabase(dataDir, { ballastBytes: 0 });
+    const outbox = new Outbox(db, LIMITS);
+    await db.client.execute("CREATE TABLE bare AS SELECT * FROM message_outbox WHERE 0");
+    figures.push(...await compare(outbox, db.client));
+    figures.push(await growth(outbox));
+  });
+  return figures;
+}
+
+/** In turns, so that a busy machine hurts both alike. */
+async function compare(outbox: Outbox, client: Client): Promise<Figure[]> {
+  const rates: { bare: number[]; own: number[] } = { bare: [], own: [] };
+  for (let round = 0; round < ROUNDS; round++) {
+    const rows = Array.from({ length: PER_ROUND }, () => makeRow(TEXT));
+    const bareMs = await timed(async () => {
+      for (const row of rows) await insertBare(client, row);
+    });
+    const ownMs = await timed(async () => {
+      for (const row of rows) await outbox.enqueue([row]);
+    });
+    rates.bare.push(PER_ROUND * 1_000 / bareMs);
+    rates.own.push(PER_ROUND * 1_000 / ownMs);
+    await empty(outbox);
+  }
+  const [bare, own] = [median(rates.bare), median(rates.own)];
+  return [
+    { name: "bare libSQL inserts, one a transaction", value: bare, unit: "per s" },
+    { name: "enqueue, one message a call", value: own, unit: "per s" },
+    { name: "enqueue against bare inserts", value: own / bare, unit: "ratio", goal: { atLeast: 0.8 } },
+  ];
+}
+
+async function insertBare(client: Client, row: ReturnType<typeof makeRow>): Promise<void> {
+  await client.batch([{
+    sql: `INSERT INTO bare (message_id, workspace_id, project_id, session_id, role, content, created_at, bytes)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+    args: [
+      row.messageId,
+      row.workspaceId,
+      row.projectId,
+      row.sessionId,
+      row.role,
+      new TextEncoder().encode(row.content),
+      row.createdAt,
+      row.content.length,
+    ],
+  }], "write");
+}
+
+/** A million messages in and out again; what is compared is the process before and after. */
+async function growth(outbox: Outbox): Promise<Figure> {
+  let warm = 0;
+  for (let count = 0; count < MILLION; count += PER_BATCH) {
+    await outbox.enqueue(Array.from({ length: PER_BATCH }, () => makeRow(TEXT)));
+    await empty(outbox);
+    if (count === WARM) warm = Deno.memoryUsage().rss;
+    // The driver blocks: without a pause nothing of it is ever collected. An agent waits for its network in between.
+    await new Promise((resolve) => setTimeout(resolve, 0));
+  }
+  const value = Deno.memoryUsage().rss / warm;
+  const note = `${Math.round(warm / 1e6)} MB after ${WARM.toLocaleString("en")}`;
+  return {
+    name: "memory after a million messages against after 100,000",
+    value,
+    unit: "ratio",
+    goal: { atMost: 1.2 },
+    note,
+  };
+}
+
+async function empty(outbox: Outbox): Promise<void> {
+  while (true) {
+    const rows = await outbox.oldest(WORKSPACE, { maxRows: 1_000, maxBytes: Number.MAX_SAFE_INTEGER });
+    if (rows.length === 0) return;
+    await outbox.deleteSent(rows.map((row) => row.id));
+  }
+}
+
+export const bench: Bench = { title: "Outbox: messages onto the node's disk", measure };
