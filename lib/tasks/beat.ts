@@ -49,7 +49,8 @@ async function storeBeat(edge: Edge, node: NodeRecord, from: { body: Heartbeat; 
   await change(edge.store, async (tx) => {
     const counts = { load, outboxDepth, deadLetters, dropped, workspaces: workspaces.length };
     setBeat(tx, node, { v: 1, at: tx.now, ...counts, ...(pending.length > 0 && { pending }) });
-    if (node.status === "destroying") await hurryDeletion(tx, node.id, counts);
+    // One write of the record in a commit: how well a node is that goes is not asked any more.
+    if (node.status === "destroying") return await hurryDeletion(tx, node.id, counts);
     if (node.health === "ok" || from.isFenced) return;
     const entry = await tx.get<NodeRecord>(nodeKey(node.id));
     if (entry.value) putNode(tx, entry, { ...entry.value, health: "ok" });

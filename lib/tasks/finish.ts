@@ -12,7 +12,7 @@ import { addCommands } from "../store/commands.ts";
 import { nodeKey, sessionKey, taskKey, workspaceKey } from "../store/keys.ts";
 import type { NodeRecord } from "../store/nodes.ts";
 import type { SessionRecord, StoredAnswer } from "../store/sessions.ts";
-import { addEvents, putTask, type TaskRecord } from "../store/tasks.ts";
+import { addEvents, isLive, putTask, type TaskRecord } from "../store/tasks.ts";
 import { putWorkspace, type WorkspaceRecord } from "../store/workspaces.ts";
 import { ERROR_MAX, REASON_MAX } from "../wire/limits.ts";
 import { endSession } from "./end_session.ts";
@@ -61,6 +61,8 @@ export async function finishTask(edge: Edge, ref: RunRef, outcome: Outcome): Pro
     const session = await tx.get<SessionRecord>(sessionKey(task.projectId, task.sessionId));
     if (!isMeant(task, session.value, ref) || !mayFinish(task, outcome)) return { kind: "conflict" as const, task };
     const next = putFinishedTask(tx, entry as Deno.KvEntry<TaskRecord>, outcome);
+    // Without a run under way there is nothing to end: what an earlier run left goes its own way.
+    if (!isLive(task)) return { kind: "finished" as const, task: next, hadRun: false };
     // A session that never became active stays as it was; one whose run failed says so.
     await endSession(tx, session, { failed: outcome.to === "failed", turn: outcome.turn });
     if (task.workspaceId) await putFinishedWorkspace(tx, edge, task, outcome);
@@ -68,9 +70,9 @@ export async function finishTask(edge: Edge, ref: RunRef, outcome: Outcome): Pro
       const abandon = outcome.to === "failed" ? next.errorMessage : null;
       await endClaimOf(tx, edge, { nodeId: task.nodeId, token: task.claimToken, abandon });
     }
-    return { kind: "finished" as const, task: next };
+    return { kind: "finished" as const, task: next, hadRun: true };
   }, edge.clock);
-  if (finished?.kind !== "finished") return finished;
+  if (finished?.kind !== "finished" || !finished.hadRun) return finished;
   const { task } = finished;
   observeStart(edge.metrics, task);
   edge.log.info("task_finished", { taskId: ref.taskId, status: outcome.to, run: task.run });

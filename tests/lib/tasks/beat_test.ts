@@ -101,3 +101,18 @@ Deno.test("a node heard of again is well again", async () => {
   assertEquals((await bench.node(run.runtime.nodeId)).health, "ok");
   assertEquals((await bench.task(run)).status, "in_progress");
 });
+
+Deno.test("a silent node that goes and is heard of again under new tokens keeps one plan for its deletion", async () => {
+  await using bench = await startBench({ still: true });
+  const { agent, runtime: { nodeId } } = await bench.run();
+  await bench.test.admin.call(`DELETE /api/nodes/${nodeId}?force=true`);
+  await bench.edge.store.kv.set(["node", nodeId], { ...await bench.node(nodeId), health: "unreachable" });
+  const { nodeSecret } = agent.registered!;
+  const renewed = await agent.asNode(`POST /api/nodes/${nodeId}/token`, { nodeSecret, workspaceIds: [] });
+  agent.registered = { ...agent.registered!, callbackToken: renewed.body.callbackToken };
+  bench.test.skewMs += 1_000;
+  assertEquals((await agent.heartbeat()).status, 200);
+  const keys = await Array.fromAsync(bench.edge.store.kv.list({ prefix: ["due"] }));
+  const plans = keys.filter(({ key }) => key[2] === "node.delete").map(({ key }) => key[1]);
+  assertEquals(plans, [(await bench.node(nodeId)).dues["node.delete"]!.at]);
+});

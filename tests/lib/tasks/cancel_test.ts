@@ -257,3 +257,16 @@ Deno.test("a node that a person named: none of another's, and none that is gone"
   assertMatch((await bench.task(task)).errorMessage!, /gone/);
   assertEquals(await nextDueAt(bench.edge.store), null);
 });
+
+Deno.test("cancelling a task without a run touches nothing of what an earlier run left", async () => {
+  await using bench = await startBench({ still: true });
+  const run = await bench.run();
+  await run.agent.callback(run.runtime, { toStatus: "failed", errorMessage: "It broke." });
+  await bench.test.admin.call(`POST ${run.path}/workspace/discard`);
+  await bench.test.admin.call(`POST ${run.path}/status`, { toStatus: "ready" });
+  const before = await bench.workspace(run.runtime.workspaceId);
+  assertEquals(before.status, "stopping");
+  assertEquals(await cancel(bench, run), 202);
+  assertEquals((await bench.task(run)).status, "cancelled");
+  assertEquals(await bench.workspace(run.runtime.workspaceId), before);
+});
