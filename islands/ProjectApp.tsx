@@ -6,6 +6,7 @@ import { computed, effect, type ReadonlySignal, signal, useSignal } from "@preac
 import { useEffect, useMemo } from "preact/hooks";
 import { ClockContext, useTicking } from "../lib/ui/clock.ts";
 import { Icon } from "../lib/ui/Icon.tsx";
+import { lazy } from "../lib/ui/lazy.ts";
 import { MarkdownContext, type MarkdownRenderer, type MarkdownSource } from "../lib/ui/Markdown.tsx";
 import { Toasts } from "../lib/ui/Notice.tsx";
 import type { View } from "../lib/ui/route.ts";
@@ -128,15 +129,11 @@ function run({ project, store, actions, navigation, search, taskDraft, dialog }:
   return () => stops.forEach((stop) => stop());
 }
 
-/** Dialogs are code that a first load goes without. */
+const OpenedDialog = lazy(() => import("./_Dialogs.tsx").then((loaded) => loaded.OpenedDialog));
+
 function Dialogs() {
-  const { dialog } = useProjectPage();
-  const Opened = useSignal<typeof import("./_Dialogs.tsx").OpenedDialog | null>(null);
-  const open = dialog.value;
-  useEffect(() => {
-    if (open && !Opened.peek()) void import("./_Dialogs.tsx").then((loaded) => (Opened.value = loaded.OpenedDialog));
-  }, [open]);
-  return open && Opened.value ? <Opened.value open={open} key={open.kind} /> : null;
+  const open = useProjectPage().dialog.value;
+  return open ? <OpenedDialog open={open} key={open.kind} /> : null;
 }
 
 function Sidebar() {

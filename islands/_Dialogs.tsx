@@ -8,8 +8,9 @@ import { History } from "../lib/ui/History.tsx";
 import { TASK_STATUS } from "../lib/ui/labels.ts";
 import { ShortcutList } from "../lib/ui/ShortcutList.tsx";
 import { isLive, runLabel } from "../lib/ui/views.ts";
-import type { TaskEvent } from "../lib/wire/task.ts";
-import { sentenceOf } from "./_api.ts";
+import { pageOf } from "../lib/wire/common.ts";
+import { type TaskEvent, taskEvent } from "../lib/wire/task.ts";
+import { call, sentenceOf } from "./_api.ts";
 import { type OpenDialog, type ProjectPageContext, useProjectPage } from "./_page.ts";
 
 export function OpenedDialog({ open }: { open: OpenDialog }) {
@@ -38,13 +39,14 @@ export function OpenedDialog({ open }: { open: OpenDialog }) {
 }
 
 function TaskHistory({ taskId }: { taskId: string }) {
-  const { actions } = useProjectPage();
+  const { store } = useProjectPage();
   const events = useSignal<TaskEvent[] | null>(null);
   const error = useSignal<string | null>(null);
   const load = async () => {
     error.value = null;
     try {
-      events.value = await actions.history(taskId);
+      const path = `/api/projects/${store.projectId}/tasks/${taskId}/events`;
+      events.value = (await call(path, { answer: pageOf(taskEvent) })).items.toReversed();
     } catch (cause) {
       error.value = sentenceOf(cause);
     }

@@ -7,10 +7,9 @@ import { newId } from "../lib/ids.ts";
 import type { Toast } from "../lib/ui/Notice.tsx";
 import { bodyOf, type TaskDraft } from "../lib/ui/task_draft.ts";
 import type { SubmitFailure, SubmitKind } from "../lib/ui/TaskForm.tsx";
-import { pageOf } from "../lib/wire/common.ts";
 import { message } from "../lib/wire/message.ts";
 import { type Prompt, prompt } from "../lib/wire/session.ts";
-import { submittedTask, type Task, task, type TaskEvent, taskEvent } from "../lib/wire/task.ts";
+import { submittedTask, type Task, task } from "../lib/wire/task.ts";
 import { workspace } from "../lib/wire/workspace.ts";
 import { ApiError, call, sentenceOf } from "./_api.ts";
 import type { ProjectStore } from "./_project.ts";
@@ -90,12 +89,6 @@ export class ProjectActions {
     });
   }
 
-  /** What has happened to a task, newest first. Throws an ApiError. */
-  async history(taskId: string): Promise<TaskEvent[]> {
-    const page = await call(`${this.#base}/tasks/${taskId}/events`, { answer: pageOf(taskEvent) });
-    return page.items.toReversed();
-  }
-
   remove(item: Task): Promise<void> {
     return this.#onTask(item.id, async () => {
       await call(`${this.#base}/tasks/${item.id}`, { method: "DELETE" });
@@ -139,6 +132,19 @@ export class ProjectActions {
       });
       this.#store.dispatch({ type: "prompts", sessionId, prompts: [stored] });
       this.#prompt = { messageId: "", text: "" };
+      return true;
+    } catch (error) {
+      this.toast("error", sentenceOf(error));
+      return false;
+    }
+  }
+
+  /** Changes a prompt that still waits; says whether it was taken. */
+  async editPrompt({ sessionId, messageId }: Prompt, text: string): Promise<boolean> {
+    try {
+      const path = `${this.#base}/sessions/${sessionId}/prompts/${messageId}`;
+      const edited = await call(path, { method: "PATCH", body: { text }, answer: prompt });
+      this.#store.dispatch({ type: "prompts", sessionId, prompts: [edited] });
       return true;
     } catch (error) {
       this.toast("error", sentenceOf(error));

@@ -12,6 +12,10 @@ const NAMED = /import \{ z \} from "zod";/;
 const FROM_ZOD = /^import (?!type).*from "zod"/m;
 const UNUSED = /[\\/]zod[\\/]v4[\\/](core[\\/](to-json-schema|json-schema-processors)|locales[\\/]en)\.js$/;
 const UNUSED_FILES = 3;
+/** `z.string().email()` and its like, old spellings that no schema here uses: each would keep its format in the bundle. */
+const METHODS_OF = /[\\/]zod[\\/]v4[\\/]classic[\\/]schemas\.js$/;
+const FORMAT_METHOD =
+  /^    \w+\(params\) \{\n        return this\.check\(core\._\w+\(Zod\w+, params\)\);\n    \},?\n/gm;
 
 export function browserZod(): Plugin {
   return {
@@ -33,6 +37,12 @@ export function browserZod(): Plugin {
       build.onLoad({ filter: UNUSED }, async ({ path }) => {
         dropped++;
         return { contents: stubOf(await Deno.readTextFile(path)), loader: "js" };
+      });
+      build.onLoad({ filter: METHODS_OF }, async ({ path }) => {
+        const source = await Deno.readTextFile(path);
+        const contents = source.replaceAll(FORMAT_METHOD, "");
+        if (contents === source) return { errors: [{ text: `expected methods of string formats in ${path}` }] };
+        return { contents, loader: "js" };
       });
       build.onEnd((result) => {
         const usesZod = Object.keys(result.metafile?.inputs ?? {}).some((input) => input.includes("/zod/v4/core/"));

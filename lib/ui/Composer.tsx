@@ -10,6 +10,7 @@ import type { Prompt } from "../wire/session.ts";
 import { useAutoGrow } from "./auto_grow.ts";
 import { Icon } from "./Icon.tsx";
 import type { ComposerState } from "./views.ts";
+import { WaitingPrompts } from "./WaitingPrompts.tsx";
 
 export interface ComposerProps {
   state: ComposerState & { show: true };
@@ -21,9 +22,11 @@ export interface ComposerProps {
   onSend: (text: string) => Promise<boolean>;
   onInterrupt: () => void;
   onRemove: (prompt: Prompt) => void;
+  /** Says whether the new text was taken. */
+  onEdit: (prompt: Prompt, text: string) => Promise<boolean>;
 }
 
-export function Composer({ state, text, waiting, running, onSend, onInterrupt, onRemove }: ComposerProps) {
+export function Composer({ state, text, waiting, running, onSend, onInterrupt, onRemove, onEdit }: ComposerProps) {
   const busy = useSignal(false);
   const field = useRef<HTMLTextAreaElement>(null);
   useAutoGrow(field, text.value);
@@ -47,7 +50,7 @@ export function Composer({ state, text, waiting, running, onSend, onInterrupt, o
 
   return (
     <div class="composer">
-      <Waiting prompts={waiting} onRemove={onRemove} />
+      <WaitingPrompts prompts={waiting} onRemove={onRemove} onEdit={onEdit} />
       <div class="composer-row">
         <textarea
           ref={field}
@@ -82,32 +85,5 @@ export function Composer({ state, text, waiting, running, onSend, onInterrupt, o
         )
         : null}
     </div>
-  );
-}
-
-function Waiting({ prompts, onRemove }: { prompts: Prompt[]; onRemove: (prompt: Prompt) => void }) {
-  if (prompts.length === 0) return null;
-  return (
-    <ul class="waiting" aria-label="Waiting prompts">
-      {prompts.map((prompt) => (
-        <li key={prompt.messageId}>
-          <span class="waiting-state">{prompt.state === "queued" ? "Queued" : "Sent"}</span>
-          <span class="waiting-text">{prompt.text}</span>
-          {prompt.state === "queued"
-            ? (
-              <button
-                type="button"
-                class="icon-button"
-                aria-label="Remove this prompt"
-                title="Remove"
-                onClick={() => onRemove(prompt)}
-              >
-                <Icon name="close" />
-              </button>
-            )
-            : null}
-        </li>
-      ))}
-    </ul>
   );
 }

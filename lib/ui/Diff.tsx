@@ -1,20 +1,26 @@
-/** A unified diff, line by line, coloured and marked by what each line is. */
+/** A unified diff, line by line, numbered, coloured and marked by what each line is. */
+import { diffLines } from "./diff_lines.ts";
 
-export function Diff({ text }: { text: string }) {
-  const lines = text.replace(/\n$/, "").split("\n");
+export interface DiffProps {
+  text: string;
+  /** The file is named beside it: a diff of one file needs no head. */
+  named?: boolean;
+}
+
+export function Diff({ text, named = false }: DiffProps) {
+  const all = diffLines(text);
+  const files = all.filter((line) => line.kind === "diff-file" && /^(\+\+\+ )/.test(line.text)).length;
+  const lines = named && files <= 1 ? all.filter((line) => line.kind !== "diff-file") : all;
   return (
     <pre class="diff" tabIndex={0} aria-label="Changes">
       <code>
-        {lines.map((line, index) => <span class={`diff-line ${kindOf(line)}`} key={index}>{line + "\n"}</span>)}
+        {lines.map((line, index) => (
+          <span class={`diff-line ${line.kind}`} key={index}>
+            <span class="diff-number" data-number={line.number ?? ""} aria-hidden="true" />
+            {line.text + "\n"}
+          </span>
+        ))}
       </code>
     </pre>
   );
-}
-
-function kindOf(line: string): string {
-  if (/^(\+\+\+|---|diff |index |===|new file|deleted file|Index:)/.test(line)) return "diff-file";
-  if (line.startsWith("@@")) return "diff-hunk";
-  if (line.startsWith("+")) return "diff-add";
-  if (line.startsWith("-")) return "diff-del";
-  return "diff-same";
 }

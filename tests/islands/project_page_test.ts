@@ -33,8 +33,8 @@ function say(edge: FixtureEdge, seq: number, part: Partial<Message> = {}): void 
   edge.push({ type: "message.new", sessionId: LIVE.sessionId, message, cursor: edge.cursor });
 }
 
-function shown(page: Page): Promise<string[]> {
-  return page.locator(".message .prose").allTextContents();
+async function shown(page: Page): Promise<string[]> {
+  return (await page.locator(".message .prose").allTextContents()).map((text) => text.trim());
 }
 
 function numbers(from: number, to: number): string[] {

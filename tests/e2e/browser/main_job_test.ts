@@ -117,14 +117,18 @@ Deno.test("a task is cancelled while it works, and retried in the same session",
   assertEquals(await page.locator(".session-link").count(), 1);
 });
 
-Deno.test("a follow-up waits while a turn runs; another one is taken back; the first is done next", async () => {
+Deno.test("a follow-up waits while a turn runs; it is edited, another one is taken back; the first is done next", async () => {
   await using scene = await openScene();
   const { page, repository } = scene;
-  await runNow(page, "say Working.\nwait 2500\nsay First turn over.");
+  await runNow(page, "say Working.\nwait 6000\nsay First turn over.");
   await page.locator(".message-assistant", { hasText: "Working." }).waitFor();
-  await followUp(page).fill("write follow.txt: up");
+  await followUp(page).fill("write follow.txt: down");
   await followUp(page).press("Enter");
   const waiting = page.getByRole("list", { name: "Waiting prompts" });
+  await waiting.getByText("write follow.txt: down").waitFor();
+  await waiting.getByRole("button", { name: "Edit" }).click();
+  await page.getByRole("textbox", { name: "Waiting prompt" }).fill("write follow.txt: up");
+  await page.keyboard.press("Enter");
   await waiting.getByText("write follow.txt: up").waitFor();
   await followUp(page).fill("write never.txt: no");
   await followUp(page).press("Enter");

@@ -133,6 +133,8 @@ Deno.test("a diff is coloured by what each line is", () => {
   const text = "--- a\n+++ b\n@@ -1 +1 @@\n-old\n+new\n same\n";
   const shown = html(<Diff text={text} />);
   const kinds = [...shown.matchAll(/diff-line (diff-\w+)/g)].map((match) => match[1]);
+  assertEquals([...shown.matchAll(/data-number="(\d*)"/g)].map((match) => match[1]), ["", "", "", "1", "1", "2"]);
+  assert(!html(<Diff text={text} named />).includes("diff-file"));
   assertEquals(kinds, ["diff-file", "diff-file", "diff-hunk", "diff-del", "diff-add", "diff-same"]);
 });
 
