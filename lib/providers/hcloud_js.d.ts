@@ -36,8 +36,3 @@ export interface HcloudClient {
   };
   serverTypes: { list(params: Record<string, string | number>): Promise<Page & { serverTypes: unknown[] }> };
 }
-
-declare const hcloud: {
-  Client: new (options: { token: string; baseURL: string; timeout: number }) => HcloudClient;
-};
-export default hcloud;

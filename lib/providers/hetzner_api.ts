@@ -6,10 +6,9 @@
  */
 import { Agent as HttpAgent } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
-// @ts-types="./hcloud_js.d.ts"
-import hcloud, { type HcloudClient } from "hcloud-js";
 import { z } from "zod";
 import { backoffMs, wait } from "../backoff.ts";
+import type { HcloudClient } from "./hcloud_js.d.ts";
 import { HetznerError, toHetznerError } from "./hetzner_error.ts";
 
 const PER_PAGE = 50;
@@ -133,10 +132,12 @@ export class HetznerApi {
    */
   async #once<T>(work: (client: HcloudClient) => Promise<T>): Promise<T> {
     const { url, token, timeoutMs } = this.#options;
+    // Loaded with the first call: most installations never make one, and it takes a tenth of a second.
+    const { default: hcloud } = await import("hcloud-js");
     const late = new AbortController();
     // The library's own limit only looks at silence: a slow drip would go on for ever.
     const timer = setTimeout(() => late.abort(), timeoutMs);
-    const client = new hcloud.Client({ token, baseURL: url, timeout: timeoutMs });
+    const client: HcloudClient = new hcloud.Client({ token, baseURL: url, timeout: timeoutMs });
     client.axios.interceptors.response.eject(0);
     client.axios.interceptors.request.use((config) => {
       return Object.assign(config, {
