@@ -7,8 +7,7 @@ import { NODE_STATUS, plural, VM_SIZE } from "../lib/ui/labels.ts";
 import { Empty, Notice } from "../lib/ui/Notice.tsx";
 import { Time } from "../lib/ui/Time.tsx";
 import { duration, remaining } from "../lib/ui/time.ts";
-import { pageOf } from "../lib/wire/common.ts";
-import { type Node, node } from "../lib/wire/node.ts";
+import { type Node, nodePage } from "../lib/wire/node.ts";
 import { call, sentenceOf } from "./_api.ts";
 
 const REFRESH_MS = 10_000;
@@ -16,18 +15,21 @@ const COUNTDOWN_TICK_MS = 1_000;
 
 export interface NodeListProps {
   nodes: Node[];
+  warnings: string[];
   now: number;
 }
 
 export default function NodeList(props: NodeListProps) {
   const clock = useTicking(props.now, COUNTDOWN_TICK_MS);
   const nodes = useSignal(props.nodes);
+  const warnings = useSignal(props.warnings);
   const failure = useSignal<string | null>(null);
   useEffect(() => {
     const refresh = async () => {
       if (document.visibilityState !== "visible") return;
       try {
-        nodes.value = (await call("/api/nodes", { answer: pageOf(node) })).items;
+        const page = await call("/api/nodes", { answer: nodePage });
+        [nodes.value, warnings.value] = [page.items, page.warnings];
         failure.value = null;
       } catch (error) {
         failure.value = sentenceOf(error);
@@ -39,6 +41,7 @@ export default function NodeList(props: NodeListProps) {
 
   return (
     <ClockContext.Provider value={clock}>
+      {warnings.value.map((text) => <Notice kind="warning" title="Look at your provider" key={text}>{text}</Notice>)}
       {failure.value ? <Notice kind="warning" title="This list may be old">{failure.value}</Notice> : null}
       {nodes.value.length === 0
         ? <Empty title="No machines">One is started for you when you run a task, and removed when it is idle.</Empty>

@@ -20,7 +20,7 @@ import { listTasks, readDescription, toTask } from "../lib/store/tasks.ts";
 import { credentialProvider } from "../lib/wire/credential.ts";
 import { uuid } from "../lib/wire/common.ts";
 import { signIn, signOut } from "./api/accounts.ts";
-import { readNodes } from "./api/nodes.ts";
+import { readNodes, readNodeWarnings } from "./api/nodes.ts";
 import { renderApp } from "./_app.tsx";
 import { readForm } from "./_body.ts";
 import { findCaller, setLoginCookie } from "./_caller.ts";
@@ -63,8 +63,13 @@ export function mountWeb(app: App, options: WebOptions): (error: unknown, c: Ctx
   app.get(
     "/nodes",
     signedIn(async (c, { user }) => {
-      const nodes = await readNodes(c.get("edge"), user.id);
-      return page(c, "Nodes", <NodesPage me={toUser(user)} nodes={nodes} now={c.get("edge").clock()} />);
+      const edge = c.get("edge");
+      const [nodes, warnings] = await Promise.all([readNodes(edge, user.id), readNodeWarnings(edge, user.id)]);
+      return page(
+        c,
+        "Nodes",
+        <NodesPage me={toUser(user)} nodes={nodes} warnings={warnings} now={edge.clock()} />,
+      );
     }),
   );
   app.get(

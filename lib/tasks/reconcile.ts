@@ -10,14 +10,13 @@ import { accessOf, providerOf, RENTED } from "../nodes/accounts.ts";
 import type { NodeProvider, ProviderAccess, ProviderServer } from "../providers/provider.ts";
 import { listAllCredentials } from "../store/credentials.ts";
 import { listLiveNodes, type NodeRecord, readNode } from "../store/nodes.ts";
+import { type InventoryFailure, noteInventory } from "../store/inventory_failures.ts";
 import { forgetStray, listStrays, noteStray } from "../store/strays.ts";
 import { loseNode } from "./lose.ts";
 
 /** Failures in a row after which somebody must look. */
-const FAILURES_CRITICAL = 3;
+export const FAILURES_CRITICAL = 3;
 const GONE = "The provider says that the server is gone.";
-
-const failures = new WeakMap<Edge, Map<string, number>>();
 
 /** A place where servers are, and what they are asked about with. */
 interface Account {
@@ -50,12 +49,14 @@ export async function reconcile(edge: Edge, options: ReconcileOptions = {}): Pro
     const name = `${account.provider.id} ${account.account ?? ""}`.trim();
     try {
       mended += await reconcileAccount(edge, account, options);
-      noteFailures(edge, name, 0);
+      if (!options.dryRun) await noteOutcome(edge, name, null);
     } catch (error) {
-      failed.push(messageOf(error));
-      const times = noteFailures(edge, name, 1);
+      const reason = messageOf(error);
+      failed.push(reason);
+      const { ownerId, provider } = account;
+      const times = await noteOutcome(edge, name, { provider: provider.id, ownerId, reason });
       const level = times >= FAILURES_CRITICAL ? "critical" : "error";
-      edge.log[level]("reconcile_failed", { account: name, ownerId: account.ownerId, times, reason: messageOf(error) });
+      edge.log[level]("reconcile_failed", { account: name, ownerId, times, reason });
     }
   }
   if (failed.length > 0) throw new Error(`${failed.length} inventory(s) could not be compared: ${failed[0]}`);
@@ -150,12 +151,13 @@ async function* listAccounts(edge: Edge): AsyncGenerator<Account> {
   }
 }
 
-/** Counts failures in a row of one account; the most of all of them is a metric. */
-function noteFailures(edge: Edge, account: string, more: 0 | 1): number {
-  const known = failures.get(edge) ?? new Map<string, number>();
-  failures.set(edge, known);
-  const times = more === 0 ? 0 : (known.get(account) ?? 0) + 1;
-  known.set(account, times);
-  edge.metrics.set("hearth_reconcile_failures", {}, Math.max(...known.values()));
+/** Keeps failures in a row of one account; the most of all of them is a metric. */
+async function noteOutcome(
+  edge: Edge,
+  account: string,
+  failure: Pick<InventoryFailure, "provider" | "ownerId" | "reason"> | null,
+): Promise<number> {
+  const { times, most } = await noteInventory(edge.store, account, failure);
+  edge.metrics.set("hearth_reconcile_failures", {}, most);
   return times;
 }

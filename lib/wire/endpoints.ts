@@ -301,7 +301,7 @@ export const endpoints = {
     status: 201,
     secret: true,
   }),
-  listNodes: endpoint("user", "GET /api/nodes", { summary: "Your nodes, newest first", answer: pageOf(node.node) }),
+  listNodes: endpoint("user", "GET /api/nodes", { summary: "Your nodes, newest first", answer: node.nodePage }),
   readNode: endpoint("user", `GET ${N}`, { summary: "One node", answer: node.node }),
   deleteNode: endpoint("user", `DELETE ${N}`, {
     summary: "Destroy a node; with claims only with force=true, which fails its tasks first",

@@ -9,9 +9,11 @@ import { keepDeadLetters, listDeadLetters, readDeadLetter } from "../../lib/stor
 import type { UserRecord } from "../../lib/store/accounts.ts";
 import { machineSettings } from "../../lib/nodes/machine_settings.ts";
 import { MANUAL_SCRIPT_PATH, manualScript } from "../../lib/providers/manual_install.ts";
+import { listInventoryFailures } from "../../lib/store/inventory_failures.ts";
 import { listNodes, type NodeRecord, readBeat, toNode } from "../../lib/store/nodes.ts";
 import { beat } from "../../lib/tasks/beat.ts";
 import { destroyNode, drainNode } from "../../lib/tasks/retire_node.ts";
+import { FAILURES_CRITICAL } from "../../lib/tasks/reconcile.ts";
 import { endpoints } from "../../lib/wire/endpoints.ts";
 import type { Node } from "../../lib/wire/node.ts";
 import type { App } from "../_context.ts";
@@ -39,7 +41,8 @@ export function mountNodes(app: App): void {
     return c.text(manualScript(config.publicUrl, machineSettings(config)));
   });
   serve(app, endpoints.listNodes, async ({ edge, user }) => {
-    return { items: await readNodes(edge, user.id), nextCursor: null };
+    const [items, warnings] = await Promise.all([readNodes(edge, user.id), readNodeWarnings(edge, user.id)]);
+    return { items, nextCursor: null, warnings };
   });
   serve(app, endpoints.readNode, async ({ edge, user, params }) => {
     return await view(edge, await requireNode(edge, user, params.nodeId!));
@@ -85,6 +88,16 @@ export async function readNodes(edge: Edge, userId: string): Promise<Node[]> {
   const nodes = await listNodes(edge.store, userId);
   const shown = nodes.filter((node) => node.status !== "destroyed" || edge.clock() - node.updatedAt < SHOWN_MS);
   return await Promise.all(shown.map((node) => view(edge, node)));
+}
+
+/** What goes wrong with a person's machines as a whole: their servers cannot be compared with the records. */
+export async function readNodeWarnings(edge: Edge, userId: string): Promise<string[]> {
+  const failures = await listInventoryFailures(edge.store);
+  const theirs = failures.filter(({ ownerId, times }) => (ownerId ?? userId) === userId && times >= FAILURES_CRITICAL);
+  return theirs.map(({ provider, reason, times }) =>
+    `Servers at ${provider} could not be compared with this list, ${times} times in a row: ${reason}. ` +
+    "A server that nobody uses may go on costing money."
+  );
 }
 
 /** Wrong tokens are guesses: after a few the address has to wait. */

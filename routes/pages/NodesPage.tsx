@@ -8,15 +8,16 @@ import { Layout } from "../_layout.tsx";
 export interface NodesPageProps {
   me: User;
   nodes: Node[];
+  warnings?: string[];
   now?: number;
 }
 
-export function NodesPage({ me, nodes, now = Date.now() }: NodesPageProps) {
+export function NodesPage({ me, nodes, warnings = [], now = Date.now() }: NodesPageProps) {
   return (
     <Layout me={me} current="nodes">
       <main class="page">
         <h1>Nodes</h1>
-        <NodeList nodes={nodes} now={now} />
+        <NodeList nodes={nodes} warnings={warnings} now={now} />
         <AddMachine />
       </main>
     </Layout>

@@ -203,7 +203,9 @@ export class FixtureEdge {
     if (family === "sessions") return Response.json(page(this.sessions));
     if (family === "tasks" && one) return found(this.tasks.find((each) => each.id === one));
     if (family === "tasks") return Response.json(page(this.tasks));
-    return url.pathname === "/api/nodes" ? Response.json(page(this.nodes)) : problem(404, "not_found", "Not there.");
+    return url.pathname === "/api/nodes"
+      ? Response.json({ ...page(this.nodes), warnings: [] })
+      : problem(404, "not_found", "Not there.");
   }
 
   #messagePage(sessionId: string, query: URLSearchParams): MessagePage {

@@ -147,8 +147,17 @@ Deno.test("an inventory that is not complete, or not to be had, does nothing", a
     "somebody must look",
   );
   assert(!JSON.stringify(bench.test.log).includes(fake.token));
+  const { warnings } = (await bench.test.admin.call("GET /api/nodes")).body;
+  assertEquals(warnings.length, 1);
+  assert(
+    warnings[0].startsWith("Servers at hetzner could not be compared with this list, 5 times in a row"),
+    warnings[0],
+  );
+  const ann = await bench.test.addUser("ann");
+  assertEquals((await ann.call("GET /api/nodes")).body.warnings, [], "another's account is not theirs to know");
   assertEquals((await cleanUp(bench.edge)).reconcile, 2, "the next one that works does both");
   assertEquals(fake.deleted, [stray.id]);
+  assertEquals((await bench.test.admin.call("GET /api/nodes")).body.warnings, []);
 });
 
 Deno.test("a stray that cannot be deleted stops no other and is tried again", async () => {
