@@ -50,9 +50,11 @@ export function serveBrowserSocket(edge: Edge, socket: WebSocket, options: Brows
     ];
     const versionstamp = await edge.live.cursor(options.topic);
     send({ type: "hello", cursor: writeCursor({ versionstamp, at: edge.clock() }), protocol: PROTOCOL });
-    if (options.sessionId) await subscribe(options.sessionId, context);
+    const sessionId = options.sessionId && await addSession(options.sessionId, context);
     leave = await edge.live.follow(options.topic, follower, options.after);
     if (socket.readyState !== WebSocket.OPEN) leave();
+    // After the frames have begun to come, so that what is added to the open text meanwhile is not missed.
+    if (sessionId) sendOpenText(sessionId, context);
   };
   socket.onopen = () => void orClose(context, greet());
   socket.onmessage = (event) => void orClose(context, onFrame(event.data, context));
@@ -84,14 +86,19 @@ async function orClose(at: SocketContext, work: Promise<void>): Promise<void> {
 async function onFrame(data: unknown, at: SocketContext): Promise<void> {
   const frame = parseFrame(data);
   if (!frame) return close(at.socket, 4400, "A frame was not one of the protocol.");
-  if (frame.type === "subscribe") await subscribe(frame.sessionId, at);
+  if (frame.type === "subscribe" && await addSession(frame.sessionId, at)) sendOpenText(frame.sessionId, at);
 }
 
-async function subscribe(sessionId: string, at: SocketContext): Promise<void> {
-  if (!await at.options.onSubscribe(sessionId)) return;
+/** Follows a session if its reader may; returns which. */
+async function addSession(sessionId: string, at: SocketContext): Promise<string | null> {
+  if (!await at.options.onSubscribe(sessionId)) return null;
   at.followed.delete(sessionId);
   at.followed.add(sessionId);
   if (at.followed.size > SUBSCRIPTIONS_MAX) at.followed.delete(at.followed.keys().next().value!);
+  return sessionId;
+}
+
+function sendOpenText(sessionId: string, at: SocketContext): void {
   for (const open of at.edge.live.open.list(sessionId)) at.send(open);
 }
 

@@ -203,7 +203,8 @@ const VALUES = [
   "{}",
   '{"__proto__":{"x":1}}',
   '{"toString":null,"length":-1}',
-  `${"[".repeat(99)}${"]".repeat(99)}`,
+  `${"[".repeat(90)}${"]".repeat(90)}`,
+  `${"[".repeat(3_900)}${"]".repeat(3_900)}`,
 ];
 
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null;

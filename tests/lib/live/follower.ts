@@ -3,6 +3,7 @@
 import WebSocket from "ws";
 import { type ServerFrame, serverFrame } from "../../../lib/wire/feed.ts";
 import type { Client, TestEdge } from "../../edge.ts";
+import { within } from "./within.ts";
 
 type FrameOf<K extends ServerFrame["type"]> = Extract<ServerFrame, { type: K }>;
 
@@ -52,7 +53,7 @@ export class SocketFollower implements AsyncDisposable {
   async until(fits: () => boolean): Promise<void> {
     while (!fits()) {
       const changed = this.#changed.promise;
-      const code = await Promise.race([changed, this.closed]);
+      const code = await within(`a frame after ${this.#summary()}`, Promise.race([changed, this.closed]));
       if (code !== undefined && !fits()) throw new Error(`closed with ${code} after ${this.#summary()}`);
     }
   }
@@ -77,7 +78,7 @@ export class SocketFollower implements AsyncDisposable {
   }
 
   #summary(): string {
-    return this.frames.map((frame) => frame.type).join(", ");
+    return this.frames.slice(-30).map((frame) => frame.type).join(", ");
   }
 
   #take(frame: ServerFrame): void {

@@ -14,6 +14,7 @@ import { watchReads } from "../../fakes/faulty_kv.ts";
 import { withStore } from "../store/fixture.ts";
 import { startTestEdge } from "../../edge.ts";
 import { SocketFollower } from "./follower.ts";
+import { within } from "./within.ts";
 
 const TOPIC = "p:01970000-0000-7000-8000-000000000001";
 const silent = createLogger("critical", () => {});
@@ -42,7 +43,9 @@ class Recorder implements Follower {
   }
 
   async until(count: number): Promise<void> {
-    while (this.deleted.length < count) await this.#changed.promise;
+    while (this.deleted.length < count) {
+      await within(`${count} frames, of which ${this.deleted.length} came`, this.#changed.promise);
+    }
   }
 }
 

@@ -35,11 +35,15 @@ Deno.test("a reader that does not read is closed with 1013 after 8 MiB, while ot
 Deno.test("live text is dropped for a reader that does not read, but not its socket nor what is stored", async () => {
   await using running = await startRunningTask();
   const { test } = running;
-  const path = `/api/projects/${running.projectId}/ws?session=${running.sessionId}`;
+  const base = `/api/projects/${running.projectId}/ws?session=${running.sessionId}`;
+  await using greeter = SocketFollower.on(test, base, test.admin);
+  const path = `${base}&after=${(await greeter.first("hello")).cursor}`;
   using slow = await RawSocket.open(test.url, path, { authorization: `Bearer ${test.admin.key}` });
-  await slow.read();
   await using quick = SocketFollower.on(test, path, test.admin);
-  await quick.first("hello");
+  // Both follow when they have this.
+  await running.post(running.batch("first"));
+  await readMessage(slow, "first");
+  await quick.first("message.new");
 
   const text = "y".repeat(60 * 1024);
   const frames = Math.ceil(MUCH / text.length);
@@ -56,14 +60,18 @@ Deno.test("live text is dropped for a reader that does not read, but not its soc
     if (rev % 10 === 0 || rev === frames) await quick.first("message.live", (frame) => frame.rev === rev);
   }
   await running.post(running.batch("stored"));
-  await quick.first("message.new");
 
-  let bytes = 0;
-  for (let stored = false; !stored;) {
-    const frame = await slow.read();
-    assertEquals(frame?.opcode, 1, "still open");
-    bytes += frame!.payload.length;
-    stored = new TextDecoder().decode(frame!.payload).includes('"message.new"');
-  }
+  const bytes = await readMessage(slow, "stored");
   assert(bytes < MUCH / 2, `${bytes} bytes of live text were not dropped`);
 });
+
+/** Reads on until a stored message has come; returns the bytes that were read. */
+async function readMessage(socket: RawSocket, content: string): Promise<number> {
+  for (let bytes = 0;;) {
+    const frame = await socket.read();
+    assertEquals(frame?.opcode, 1, "still open");
+    bytes += frame!.payload.length;
+    const text = new TextDecoder().decode(frame!.payload);
+    if (text.includes('"message.new"') && text.includes(`"${content}"`)) return bytes;
+  }
+}
