@@ -3,7 +3,7 @@
 export interface Figure {
   name: string;
   value: number;
-  unit: "ms" | "per s" | "ratio" | "MB" | "bytes";
+  unit: "ms" | "per s" | "ratio" | "MB" | "bytes" | "count";
   /** What is aimed at, in the same unit. */
   goal?: { atLeast?: number; atMost?: number };
   /** What it was compared with, in words. */

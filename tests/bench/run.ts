@@ -16,7 +16,7 @@ async function main(names: string[]): Promise<void> {
   }
 }
 
-function lineOf(figure: Figure): string {
+export function lineOf(figure: Figure): string {
   const value = figure.value >= 100 ? Math.round(figure.value).toLocaleString("en") : figure.value.toPrecision(3);
   const { atLeast, atMost } = figure.goal ?? {};
   const missed = (atLeast !== undefined && figure.value < atLeast) || (atMost !== undefined && figure.value > atMost);
@@ -27,7 +27,7 @@ function lineOf(figure: Figure): string {
   } ${figure.note ?? ""}`.trimEnd();
 }
 
-function print(line: string): void {
+export function print(line: string): void {
   Deno.stdout.writeSync(new TextEncoder().encode(line + "\n"));
 }
 
