@@ -2,13 +2,13 @@
  * One seed: faults and people for a while, then calm. In calm weather everything must come to its end by itself: no run
  * goes on for ever, no machine is left, nothing is claimed by the dead, and a new task gets a machine.
  */
-import { dropTimes } from "./weather.ts";
+import { newId } from "../../lib/ids.ts";
 import { converge } from "./converge.ts";
 import { isRingable, ringLoop, runCleanUp, runSweep } from "./housekeeping.ts";
 import { namesInStore } from "./mirror.ts";
 import { settleIn, userOptions } from "./users.ts";
 import { makeWorld, type World } from "./world.ts";
-import { drawWeather } from "./weather.ts";
+import { drawWeather, dropTimes } from "./weather.ts";
 
 const STEPS = 1_200;
 const FIBERS_MAX = 14;
@@ -96,6 +96,7 @@ function crash(world: World, process: number): void {
 /** Something happens to a machine. */
 function disaster(world: World): void {
   const { random, cloud } = world;
+  if (random.chance(0.1)) return leak(world);
   const agents = [...world.agents.entries()].filter(([, agent]) => agent.isUp);
   if (agents.length === 0) return;
   const [ref, agent] = random.pick(agents);
@@ -106,6 +107,24 @@ function disaster(world: World): void {
   if (kind === "die") agent.isUp = false;
   if (kind === "lose" && agent.rows.size > 0) agent.loseWorkspace(random.pick([...agent.rows.keys()]));
   if (kind === "vanish" && cloud.servers.delete(ref)) agent.isUp = false;
+}
+
+/** A machine of ours that no record knows, as after a restored backup. */
+function leak({ cloud, trace, store, config }: World): void {
+  const ref = `server-${++cloud.made}`;
+  const spec = {
+    nodeId: newId(),
+    ownerId: newId(),
+    installationId: store.installationId,
+    vmSize: "small" as const,
+    location: config.DEFAULT_VM_LOCATION,
+    bootstrapToken: "unknown to the edge as the node is",
+    controlPlaneUrl: config.publicUrl,
+    projectId: null,
+    sessionId: null,
+  };
+  cloud.servers.set(ref, { ref, spec, bootsAt: Infinity });
+  trace.add("DISASTER", `${ref} is there and nobody knows it`);
 }
 
 /** The rules looked at a copy: it is what is in the store. */

@@ -286,7 +286,7 @@ export class SimAgent {
     each.running = promptId;
     this.#world.noteRun(promptId, row.workspaceId);
     each.reports.push({ kind: "turn", body: { promptId, event: "accepted" } });
-    if (this.#world.random.chance(0.5)) each.batch.push(newId());
+    if (this.#world.random.chance(0.8)) each.batch.push(newId());
   }
 
   #endTurn(each: Row): void {
@@ -340,7 +340,11 @@ export class SimAgent {
   #report(each: Row): void {
     const { workspaceId } = each.row;
     const report = each.reports[0]!;
-    const send = (edge: Edge) => sendReport(edge, this.nodeId, { workspaceId, report });
+    const send = async (edge: Edge) => {
+      const answer = await sendReport(edge, this.nodeId, { workspaceId, report });
+      if (report.kind === "turn" && answer) this.#world.noteAnswer(workspaceId, report.body, answer);
+      return answer;
+    };
     this.#world.maybeRepeat(`late copy of ${report.kind} ${JSON.stringify(report.body)}`, send);
     this.#call(`report ${workspaceId}`, send, (answer) => this.#answered(each, report, answer), (error) => {
       // What is refused for good is answered; what failed is sent again.
@@ -363,7 +367,7 @@ export class SimAgent {
     const messageIds = [...each.batch];
     const batch = { workspaceId, sessionId: each.runtime!.chatSessionId!, messageIds };
     const send = (edge: Edge) => sendMessages(edge, this.nodeId, batch);
-    this.#world.maybeRepeat("late copy of messages", send);
+    for (let copies = 0; copies < 2; copies++) this.#world.maybeRepeat("late copy of messages", send);
     const drop = () => void (each.batch = each.batch.filter((id) => !messageIds.includes(id)));
     this.#call(`batch ${workspaceId}`, send, drop, (error) => {
       if (error instanceof AppError && error.code !== "store_busy") drop();

@@ -14,6 +14,7 @@ import { ManualProvider } from "../../lib/providers/manual.ts";
 import type { NodeRecord } from "../../lib/store/nodes.ts";
 import { openStore, type Store } from "../../lib/store/store.ts";
 import { PROTOCOL, PROTOCOL_MIN } from "../../lib/wire/limits.ts";
+import type { TurnAnswer, TurnReport } from "../../lib/wire/workspace.ts";
 import { Random } from "../chaos/random.ts";
 import { type Fiber, Fibers, type Outcome } from "./fibers.ts";
 import { type Changed, Mirror } from "./mirror.ts";
@@ -78,6 +79,7 @@ export class World implements Disposable {
   readonly #base: Omit<Edge, "store" | "provider" | "otherProviders">;
   readonly #leased = new Set<string>();
   readonly #ran = new Map<string, string>();
+  readonly #answers = new Map<string, string>();
 
   constructor(seed: number, store: Store, base: World["edgeBase"]) {
     this.random = new Random(seed);
@@ -128,6 +130,16 @@ export class World implements Disposable {
     const before = this.#ran.get(promptId);
     if (before) this.find(`prompt ${promptId} runs in ${workspaceId} and ran in ${before}`);
     this.#ran.set(promptId, workspaceId);
+  }
+
+  /** The same report of a turn gets the same answer, or after the end of the work that there is nothing more to do. */
+  noteAnswer(workspaceId: string, { promptId, event }: TurnReport, answer: TurnAnswer): void {
+    if ("stop" in answer) return;
+    const name = `${workspaceId} ${promptId} ${event}`;
+    const text = JSON.stringify(answer);
+    const before = this.#answers.get(name);
+    if (before && before !== text) this.find(`${event} of prompt ${promptId} got ${before}, and ${text} the next time`);
+    this.#answers.set(name, text);
   }
 
   find(finding: string): void {
