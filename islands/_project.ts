@@ -22,6 +22,7 @@ const MESSAGES_PER_PAGE = 100;
 const SESSIONS_PER_PAGE = 100;
 /** Frames of one commit come within this; a hole that is still there then is a real one. */
 const HOLE_PATIENCE_MS = 300;
+const NODE_REFRESH_MS = 30_000;
 const RETRY = { initialMs: 1_000, maxMs: 30_000 };
 
 export interface ProjectData {
@@ -151,7 +152,7 @@ export class ProjectStore {
       effect(() => void (this.connection.value = live.status.value)),
       effect(() => void (selectedId.value && live.subscribe())),
       effect(() => void (liveId.value && this.#loadPrompts(liveId.value))),
-      effect(() => void (liveNode.value && this.#loadNode(liveNode.value))),
+      effect(() => this.#watchNode(liveNode.value)),
       keepTrying(signal, { wanted: () => this.state.value.stale, attempt: () => this.#refresh() }),
       this.#fillHoles(signal),
     ];
@@ -208,6 +209,14 @@ export class ProjectStore {
     // The list is an extra: without it, prompts show as soon as the socket tells of them.
     const list = await call(`${this.#base}/sessions/${sessionId}/prompts`, { answer }).catch(() => null);
     if (list) this.dispatch({ type: "prompts", sessionId, prompts: list.items });
+  }
+
+  /** The project's feed does not tell of machines: the one at work is asked about now and then. */
+  #watchNode(nodeId: string | null): (() => void) | undefined {
+    if (!nodeId) return undefined;
+    void this.#loadNode(nodeId);
+    const timer = setInterval(() => void this.#loadNode(nodeId), NODE_REFRESH_MS);
+    return () => clearInterval(timer);
   }
 
   /** Another member's machine is not shown to this person: then its name is all there is. */

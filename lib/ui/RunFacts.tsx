@@ -5,7 +5,7 @@ import type { Task } from "../wire/task.ts";
 import { ClockContext } from "./clock.ts";
 import { CopyButton } from "./CopyButton.tsx";
 import { Icon } from "./Icon.tsx";
-import { cost, NODE_STATUS, STEP } from "./labels.ts";
+import { cost, STEP } from "./labels.ts";
 import { phasesOf, totalMs } from "./phases.ts";
 import { Popover } from "./Popover.tsx";
 import { duration } from "./time.ts";
@@ -31,7 +31,7 @@ export function RunFacts({ task, node }: { task: Task; node: Node | null }) {
       {task.outputPrUrl?.startsWith("https://")
         ? <a class="link" href={task.outputPrUrl} target="_blank" rel="noopener noreferrer">Pull request</a>
         : null}
-      {task.nodeId ? <Machine task={task} nodeId={task.nodeId} node={node} /> : null}
+      {task.nodeId ? <Machine nodeId={task.nodeId} node={node} /> : null}
     </>
   );
 }
@@ -62,15 +62,13 @@ function Phases({ task }: { task: Task }) {
 }
 
 /** The machine, and whether it is heard of: apart from the reader's own connection, which may be fine meanwhile. */
-function Machine({ task, nodeId, node }: { task: Task; nodeId: string; node: Node | null }) {
+function Machine({ nodeId, node }: { nodeId: string; node: Node | null }) {
   const lost = node?.health === "unreachable";
-  const state = lost ? "Unreachable" : node ? NODE_STATUS[node.status] : "";
-  const told = isLive(task) || lost;
   return (
     <a class={lost ? "machine lost" : "machine"} href="/nodes" title={`Machine ${nodeId}`}>
       <Icon name="server" />
       <code>{nodeId.slice(-8)}</code>
-      {told && state ? <span>{state}</span> : null}
+      {lost ? <span>Unreachable</span> : null}
     </a>
   );
 }

@@ -99,6 +99,10 @@ export async function inEveryLook(page: Page, act: (look: string) => Promise<voi
 /** Waits until the new colours are drawn and no transition between the old and the new ones runs any more. */
 async function settled(page: Page): Promise<void> {
   await page.evaluate(async () => {
+    // Told of another scheme by the debugger, Chromium may leave what inherits the root's colour as it was.
+    document.documentElement.style.setProperty("color", "red");
+    getComputedStyle(document.body).color;
+    document.documentElement.style.removeProperty("color");
     await new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(() => drawn(null))));
     const passing = document.getAnimations().filter((each) => each instanceof CSSTransition);
     await Promise.allSettled(passing.map((each) => each.finished));
