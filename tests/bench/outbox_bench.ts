@@ -22,11 +22,19 @@ async function measure(): Promise<Figure[]> {
   await withDataDir(async (dataDir) => {
     await using db = await openDatabase(dataDir, { ballastBytes: 0 });
     const outbox = new Outbox(db, LIMITS);
-    await db.client.execute("CREATE TABLE bare AS SELECT * FROM message_outbox WHERE 0");
+    await makeBareTable(db.client);
     figures.push(...await compare(outbox, db.client));
     figures.push(await growth(outbox));
   });
   return figures;
+}
+
+/** The outbox's table and indexes once more, under another name: what is compared is the work around the insert. */
+async function makeBareTable(client: Client): Promise<void> {
+  const made = await client.execute(
+    "SELECT sql FROM sqlite_master WHERE tbl_name = 'message_outbox' AND sql IS NOT NULL ORDER BY type = 'index'",
+  );
+  await client.batch(made.rows.map((row) => String(row.sql).replaceAll(/(message_)?outbox/g, "bare")), "write");
 }
 
 /** In turns, so that a busy machine hurts both alike. */
