@@ -55,7 +55,12 @@ export async function takeDue(store: Store, item: DueItem, now: number): Promise
 
 /** Removes an item that was taken, unless the handler made the same thing due again at the very same time. */
 export async function settleDue(store: Store, item: DueItem): Promise<void> {
-  await store.kv.atomic().check(item).delete(item.key).commit();
+  try {
+    await store.kv.atomic().check(item).delete(item.key).commit();
+  } catch (error) {
+    // It comes back when its time with the worker is over, and finds nothing to do.
+    if (!isLocked(error)) throw error;
+  }
 }
 
 /** Whether the record still wants what the item was written for. */
