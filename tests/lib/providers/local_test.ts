@@ -41,7 +41,18 @@ class Place implements AsyncDisposable {
     for (const provider of this.#providers) await provider[Symbol.asyncDispose]();
     for (const ref of await last.references()) await last.destroy(ref);
     await Deno.remove(this.directory, { recursive: true });
+    // Agents that a provider left are ended by another: their ends come to this process a little later.
+    await eventually(async () => !await hasChildren());
+    await new Promise((resolve) => setTimeout(resolve));
   }
+}
+
+/** Whether this process has children, those included that ended and were not taken note of. */
+async function hasChildren(): Promise<boolean> {
+  for await (const { name } of Deno.readDir("/proc")) {
+    if (/^\d+$/.test(name) && (await readProcess(Number(name)))?.parent === Deno.pid) return true;
+  }
+  return false;
 }
 
 async function makePlace(): Promise<Place> {

@@ -120,16 +120,21 @@ Deno.test("two loops, each with its own handle on one file, do nothing twice", a
     const store = await openStore(path);
     try {
       await using other = new DueLoop({ ...bench.edge, store }, { queues: false });
-      for (let round = 0; asked.size < nodes.length && round < 100; round++) {
+      while ((await kindsDue(bench)).length > 0) {
         bench.test.loop.ring();
         other.ring();
         await Promise.all([bench.test.loop.settled(), other.settled()]);
+        // What the busy store refused comes back after a minute.
+        bench.test.skewMs += 60_001;
       }
     } finally {
       store.close();
     }
-    assertEquals(asked.size, nodes.length);
-    assertEquals([...asked.values()].filter((count) => count > 1), []);
+    const refused = bench.test.log.filter((line) => line.event === "due_item_failed").map((line) => line.id);
+    for (const { id, providerRef } of nodes) {
+      const again = refused.filter((other) => other === id).length;
+      assert(asked.get(providerRef!)! <= 1 + again, `${asked.get(providerRef!)} times, ${again} of them refused`);
+    }
     for (const node of nodes) assertEquals((await bench.node(node.id)).status, "destroyed");
   } finally {
     await Deno.remove(directory, { recursive: true });
