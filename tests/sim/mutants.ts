@@ -92,11 +92,6 @@ export const MUTANTS: Mutant[] = [
     ]],
   },
   {
-    bug: "a task that was only ready is cancelled with what its earlier run left",
-    file: "lib/tasks/finish.ts",
-    edits: [["    if (!isLive(task)) return", "    if (false) return"]],
-  },
-  {
     bug: "a workspace that is gone keeps its claim",
     file: "lib/tasks/release.ts",
     edits: [["    await endClaimOf(tx, edge, { nodeId: workspace.nodeId, token: workspace.claimToken });\n", ""]],
@@ -151,16 +146,6 @@ export const MUTANTS: Mutant[] = [
     bug: "the end of a session leaves its waiting prompts",
     file: "lib/tasks/end_session.ts",
     edits: [['  await closePrompts(tx, entry.value, how.failed ? "failed" : "cancelled");\n', ""]],
-  },
-  {
-    bug: "a repeated report of a turn gets another answer",
-    file: "lib/tasks/turn.ts",
-    edits: [
-      [
-        "    if (before) return { answer: before };\n    if (state.session.value.handedOut !== report.promptId) return { answer: STOP };\n",
-        "",
-      ],
-    ],
   },
   {
     bug: "a deadline ends a run that moved on",

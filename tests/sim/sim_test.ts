@@ -1,5 +1,5 @@
 /**
- * "Beyond the seeds" 2, the short run: tasks, nodes, claims, sweeps and callbacks in random order on a virtual clock, with
+ * Races end well, the short run: tasks, nodes, claims, sweeps and callbacks in random order on a virtual clock, with
  * faults and crashes between any two steps. `deno task sim --seeds 10000` is the long one.
  */
 import { assert, assertEquals } from "@std/assert";
