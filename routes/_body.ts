@@ -1,6 +1,7 @@
 /** The body of a request: bounded by the bytes received, JSON, and of the shape that the endpoint's schema says. */
 import type { z } from "zod";
 import { AppError } from "../lib/errors.ts";
+import { explain } from "./_explain.ts";
 
 /** No call needs more, and the store cannot keep a value of some thousand levels. */
 const DEPTH_MAX = 100;
@@ -31,7 +32,7 @@ export async function readForm(request: Request, maxBytes: number): Promise<URLS
 
 /** `value` by `schema`. Throws `invalid_request` that names each field and what is wrong with it. */
 export function parse<S extends z.ZodType>(schema: S, value: unknown, where: "body" | "query" | "path"): z.output<S> {
-  const result = schema.safeParse(value);
+  const result = schema.safeParse(value, { error: explain });
   if (result.success) return result.data;
   const issues = result.error.issues.slice(0, 20).map((issue) => ({
     field: issue.path.join("."),

@@ -159,7 +159,7 @@ function mountSignIn(app: App, page: Page): void {
     if (c.req.method !== "GET" || c.req.header("sec-purpose")) return c.body(null, 204);
     const cookie = await useSignInLink(c.get("edge"), c.req.param("token"));
     const error =
-      "This link was used already or is older than 15 minutes. Start Hearth again for a new one, or use your API key.";
+      "This link was used already or is older than 15 minutes. Use your API key, or make a new link with: deno task admin signin-link";
     if (!cookie) return page(c, "Sign in", <SignInPage error={error} githubEnabled={false} />, 401);
     setLoginCookie(c, cookie);
     return c.redirect("/projects", 303);

@@ -112,6 +112,7 @@ export async function startTestEdge(options: TestEdgeOptions = {}): Promise<Test
   const config = readEdgeConfig({
     HEARTH_DATA_DIR: directory,
     HEARTH_KV: ":memory:",
+    LOCAL_PROVIDER_SHARED: "1",
     PORT: "0",
     RATE_ANONYMOUS_PER_SECOND: "1000",
     RATE_ANONYMOUS_BURST: "10000",

@@ -26,6 +26,6 @@ export async function commitLeftovers(path: string, options: LeftoverOptions): P
   await Deno.remove(`${path}/.git/index.lock`).catch(() => {});
   await git(["add", "--all"], inside);
   if (await gitSays(["diff", "--cached", "--quiet"], inside)) return;
-  const title = options.title.replaceAll(/\s+/g, " ").trim() || "Work of the coding agent";
+  const title = options.title.replaceAll(/[\s\p{Cc}]+/gu, " ").trim() || "Work of the coding agent";
   await git(["commit", "--quiet", "--no-verify", `--message=${title}`, `--message=Hearth-Task: ${taskId}`], inside);
 }

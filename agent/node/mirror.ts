@@ -106,7 +106,13 @@ export class Mirrors {
     }
     await removeLocks(mirror);
     const fetched = ["fetch", "--quiet", "--no-tags", "--prune", "--no-write-fetch-head", "--no-recurse-submodules"];
-    await git([...fetched, "--", repositoryUrl, `+refs/heads/*:${HEADS}*`], this.#remote(mirror, signal));
+    try {
+      await git([...fetched, "--", repositoryUrl, `+refs/heads/*:${HEADS}*`], this.#remote(mirror, signal));
+    } catch (error) {
+      if (signal?.aborted) throw error;
+      const advice = "Check its address in the project's settings, and that this machine may read it.";
+      throw new Error(`The repository could not be fetched. ${advice} Git says: ${messageOf(error)}`, { cause: error });
+    }
     await Deno.utime(mirror, new Date(), new Date());
   }
 

@@ -8,13 +8,13 @@ import { ConfigError } from "../env.ts";
 import { newSecret } from "../ids.ts";
 import { Live } from "../live/live.ts";
 import type { Logger } from "../log.ts";
+import { findSharingProblem } from "../nodes/shared_machine.ts";
 import { Metrics } from "../metrics.ts";
 import { machineSettings } from "../nodes/machine_settings.ts";
 import { HetznerProvider } from "../providers/hetzner.ts";
 import { LocalProvider } from "../providers/local.ts";
 import { ManualProvider } from "../providers/manual.ts";
 import type { NodeProvider } from "../providers/provider.ts";
-import { listUsers } from "../store/accounts.ts";
 import { openStore } from "../store/store.ts";
 import { PROTOCOL, PROTOCOL_MIN } from "../wire/limits.ts";
 
@@ -34,7 +34,7 @@ export type ComposedEdge = Edge & AsyncDisposable & { local: LocalProvider };
 export async function composeEdge(options: ComposeOptions): Promise<ComposedEdge> {
   const { config, log } = options;
   const clock = options.clock ?? Date.now;
-  if (!config.onDeploy) await Deno.mkdir(config.HEARTH_DATA_DIR, { recursive: true, mode: 0o700 });
+  if (!config.onDeploy) await makePrivate(config.HEARTH_DATA_DIR);
   const secret = config.JWT_SECRET ??
     await readSecretFile(join(config.HEARTH_DATA_DIR, "jwt-secret"), () => newSecret(48));
   const sealKeys = await readSealKeys(
@@ -77,15 +77,16 @@ export async function composeEdge(options: ComposeOptions): Promise<ComposedEdge
   };
 }
 
-/** With the local provider agents run as one person's own user: a second account needs a clear word. */
+/** The store lies there, and secrets: whoever made the directory, only its owner may look into it. */
+async function makePrivate(directory: string): Promise<void> {
+  await Deno.mkdir(directory, { recursive: true, mode: 0o700 });
+  await Deno.chmod(directory, 0o700);
+}
+
+/** Throws ConfigError when the local provider would serve several accounts without the operator's word. */
 export async function checkLocalProvider(edge: Edge): Promise<void> {
-  if (edge.config.NODE_PROVIDER !== "local" || edge.config.LOCAL_PROVIDER_SHARED) return;
-  const users = (await listUsers(edge.store)).filter((user) => !user.disabled);
-  if (users.length <= 1) return;
-  throw new ConfigError(
-    `There are ${users.length} user accounts, and with the local provider everybody's coding agents run as the same ` +
-      "user of this machine. Set LOCAL_PROVIDER_SHARED=1 if all of them may read each other's files.",
-  );
+  const problem = await findSharingProblem(edge);
+  if (problem) throw new ConfigError(problem);
 }
 
 /** A file, or the URL of a KV server; on the hosted platform its own database. */

@@ -22,7 +22,7 @@ interface SessionRef {
 
 /**
  * Adds a prompt to a live session; the same messageId again returns the one that is there. An agent that waits gets it
- * at once. Throws `session_not_live`, `session_closing`, `too_many_prompts`.
+ * at once. Throws `conflict` for another text under the same id, `session_not_live`, `session_closing`, `too_many_prompts`.
  */
 export async function addPrompt(
   edge: Edge,
@@ -31,7 +31,7 @@ export async function addPrompt(
 ): Promise<PromptRecord> {
   return await change(edge.store, async (tx) => {
     const known = await getPromptById(tx, ref.id, prompt.messageId);
-    if (known?.value) return known.value;
+    if (known?.value) return requireSame(known.value, prompt.text);
     const session = await tx.get<SessionRecord>(sessionKey(ref.projectId, ref.id));
     const workspace = await requireTakesPrompts(tx, session.value);
     const { value: current } = session as Deno.KvEntry<SessionRecord>;
@@ -56,13 +56,19 @@ export async function addPrompt(
   }, edge.clock);
 }
 
+/** A repeated call has the same text; another text under the same id would be lost without a word. */
+function requireSame(known: PromptRecord, text: string): PromptRecord {
+  if (known.edited || known.text === text) return known;
+  throw new AppError("conflict", "This messageId belongs to another prompt already. Take a new one for this text.");
+}
+
 /** Changes the text of a prompt that still waits. Throws `prompt_not_queued`. */
 export async function editPrompt(
   edge: Edge,
   ref: SessionRef,
   edit: { messageId: string; text: string },
 ): Promise<PromptRecord> {
-  return await changeQueued(edge, ref, { messageId: edit.messageId, patch: { text: edit.text } });
+  return await changeQueued(edge, ref, { messageId: edit.messageId, patch: { text: edit.text, edited: true } });
 }
 
 /** Takes a prompt that still waits out of the line. Throws `prompt_not_queued`. */
@@ -108,7 +114,7 @@ async function isLineFull(tx: Change, session: SessionRecord): Promise<boolean> 
 async function changeQueued(
   edge: Edge,
   ref: SessionRef,
-  how: { messageId: string; patch: Partial<Pick<PromptRecord, "text" | "state">> },
+  how: { messageId: string; patch: Partial<Pick<PromptRecord, "text" | "state" | "edited">> },
 ): Promise<PromptRecord> {
   return await change(edge.store, async (tx) => {
     const entry = await getPromptById(tx, ref.id, how.messageId);

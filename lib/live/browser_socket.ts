@@ -49,9 +49,10 @@ export function serveBrowserSocket(edge: Edge, socket: WebSocket, options: Brows
       setInterval(() => void recheck(socket, options), edge.config.LIVE_RECHECK_MS),
     ];
     const versionstamp = await edge.live.cursor(options.topic);
-    send({ type: "hello", cursor: writeCursor({ versionstamp, at: edge.clock() }), protocol: PROTOCOL });
+    const cursor = writeCursor({ versionstamp, at: edge.clock() });
+    send({ type: "hello", cursor, protocol: PROTOCOL });
     const sessionId = options.sessionId && await addSession(options.sessionId, context);
-    leave = await edge.live.follow(options.topic, follower, options.after);
+    leave = await edge.live.follow(options.topic, follower, options.after ?? cursor);
     if (socket.readyState !== WebSocket.OPEN) leave();
     // After the frames have begun to come, so that what is added to the open text meanwhile is not missed.
     if (sessionId) sendOpenText(sessionId, context);

@@ -1,4 +1,7 @@
-/** The coding agents that forms offer, and for which provider each needs a stored key. */
+/** The coding agents that forms offer, for which provider each needs a stored key, and which a run may name. */
+import type { Edge } from "../edge.ts";
+import { AppError } from "../errors.ts";
+import { listFleet } from "../store/nodes.ts";
 import type { CredentialProvider } from "../wire/credential.ts";
 
 export interface CodingAgent {
@@ -21,3 +24,21 @@ export const KEY_VARIABLES: Record<Exclude<CredentialProvider, "hetzner">, strin
   openai: "OPENAI_API_KEY",
   google: "GEMINI_API_KEY",
 };
+
+/**
+ * Refuses a coding agent that nobody knows, before a machine is made for it. Known are those of the forms, and those that
+ * a machine of the user offers. Throws `invalid_request`.
+ */
+export async function requireKnownCodingAgent(
+  edge: Edge,
+  userId: string,
+  id: string | null | undefined,
+): Promise<void> {
+  if (!id || CODING_AGENTS.some((agent) => agent.id === id)) return;
+  const offered = (await listFleet(edge.store, userId)).flatMap((node) => node.codingAgents);
+  if (offered.includes(id)) return;
+  const known = [...new Set([...CODING_AGENTS.map((agent) => agent.id), ...offered])];
+  throw new AppError("invalid_request", `There is no coding agent "${id}". Choose one of: ${known.join(", ")}.`, {
+    details: { known },
+  });
+}

@@ -11,6 +11,8 @@ export interface PromptRecord extends Versioned {
   sessionId: string;
   n: number;
   text: string;
+  /** The text is not the one that was asked first. */
+  edited?: boolean;
   state: PromptState;
   by: string;
   at: number;

@@ -1,6 +1,7 @@
 /** Editing and deleting tasks that are not live, and the state changes that a person makes by hand. */
 import type { Edge } from "../edge.ts";
 import { AppError, notFound } from "../errors.ts";
+import { requireKnownCodingAgent } from "../nodes/coding_agents.ts";
 import { type Change, change } from "../store/change.ts";
 import { scheduleLoose } from "../store/due.ts";
 import { projectTopic, sessionByActivityKey, sessionKey, taskKey, taskTextKey } from "../store/keys.ts";
@@ -20,7 +21,8 @@ interface TaskRef {
 }
 
 /** Applies an edit. Before the first run a new description replaces message 1. Throws `not_editable`. */
-export async function editTask(edge: Edge, ref: TaskRef, patch: PatchTask): Promise<TaskRecord> {
+export async function editTask(edge: Edge, ref: TaskRef, patch: PatchTask, userId: string): Promise<TaskRecord> {
+  await requireKnownCodingAgent(edge, userId, patch.agentHint);
   return await change(edge.store, async (tx) => {
     const entry = await requireTaskEntry(tx, ref);
     const { value: task } = entry;

@@ -115,7 +115,9 @@ async function putFinishedWorkspace(tx: Change, edge: Edge, task: TaskRecord, ou
   const entry = await tx.get<WorkspaceRecord>(workspaceKey(task.workspaceId!));
   if (!entry.value || entry.value.status === "stopped") return;
   if (outcome.lost) return await putLost(tx, edge, entry as Deno.KvEntry<WorkspaceRecord>, outcome);
-  const workspace = outcome.keep
+  // Where nothing was checked out yet there is nothing to look at later, and no reason to hold a place.
+  const keep = outcome.keep && entry.value.status !== "creating";
+  const workspace = keep
     ? keepWorkspace(tx, entry.value, {
       until: tx.now + edge.config.KEPT_WORKSPACE_TTL_MS,
       failed: outcome.to === "failed",
@@ -123,7 +125,7 @@ async function putFinishedWorkspace(tx: Change, edge: Edge, task: TaskRecord, ou
     : stopWorkspace(tx, entry.value, edge);
   putWorkspace(tx, entry, { ...workspace, errorMessage: errorOf(outcome) });
   const { id, run, nodeId } = entry.value;
-  await addCommands(tx, nodeId, [{ kind: "workspace.stop", workspaceId: id, run, keep: outcome.keep }]);
+  await addCommands(tx, nodeId, [{ kind: "workspace.stop", workspaceId: id, run, keep }]);
 }
 
 async function putLost(tx: Change, edge: Edge, entry: Deno.KvEntry<WorkspaceRecord>, outcome: Outcome): Promise<void> {

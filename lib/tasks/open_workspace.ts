@@ -7,7 +7,9 @@ import { AppError, messageOf } from "../errors.ts";
 import { newId, newSecret } from "../ids.ts";
 import { addClaim, canClaim } from "../nodes/claims.ts";
 import { abandonNode, createMachine, putProvisioning } from "../nodes/provision.ts";
+import { requireKnownCodingAgent } from "../nodes/coding_agents.ts";
 import { selectNode } from "../nodes/selector.ts";
+import { refuseSharedMachine } from "../nodes/shared_machine.ts";
 import { putAfterClaims } from "../nodes/state.ts";
 import { type Change, change } from "../store/change.ts";
 import { addCommands } from "../store/commands.ts";
@@ -29,6 +31,8 @@ interface Opening {
 
 /** Opens a workspace. Throws `node_busy`, `limit_reached`, `not_found`. */
 export async function openWorkspace(edge: Edge, opening: Opening): Promise<WorkspaceRecord> {
+  await refuseSharedMachine(edge);
+  await requireKnownCodingAgent(edge, opening.userId, codingAgentOf(edge, opening));
   const nodeId = await chooseNode(edge, opening);
   const ids = { workspace: newId(), node: nodeId ?? newId(), token: newSecret(12), isNew: nodeId === null };
   const known = await putClaimed(edge, opening, ids);

@@ -3,6 +3,7 @@ import { requireOwner, requireProject } from "../auth/access.ts";
 import type { Edge } from "../edge.ts";
 import { AppError, notFound } from "../errors.ts";
 import { newId } from "../ids.ts";
+import { requireKnownCodingAgent } from "../nodes/coding_agents.ts";
 import type { UserRecord } from "../store/accounts.ts";
 import { change } from "../store/change.ts";
 import { type IdempotentCall, recallAnswer, rememberAnswer } from "../store/idempotency.ts";
@@ -26,6 +27,7 @@ export async function makeProject(
   call: { body: CreateProject; idempotency: IdempotentCall | null },
 ): Promise<ProjectRecord> {
   checkAddress(edge, call.body.repositoryUrl);
+  await requireKnownCodingAgent(edge, user.id, call.body.codingAgent);
   const id = newId();
   return await change(edge.store, async (tx) => {
     const before = await recallAnswer<{ projectId: string }>(tx, call.idempotency);
@@ -46,8 +48,8 @@ export async function makeProject(
   }, edge.clock);
 }
 
-/** Changes a project. Members may change most of a project; where its code comes from and who approves is the owner's.
- * Throws `forbidden`, `name_taken`, `invalid_request`. */
+/**
+ * Changes a project. Members may change most of it; where its code comes from and who approves is the owner's. Throws `forbidden`, `name_taken`, `invalid_request`. */
 export async function editProject(
   edge: Edge,
   user: UserRecord,
@@ -57,6 +59,7 @@ export async function editProject(
   const guarded = patch.repositoryUrl !== undefined || patch.permissionMode !== undefined;
   await (guarded ? requireOwner : requireProject)(edge, user, projectId);
   if (patch.repositoryUrl !== undefined) checkAddress(edge, patch.repositoryUrl);
+  await requireKnownCodingAgent(edge, user.id, patch.codingAgent);
   return await change(edge.store, async (tx) => {
     const entry = await readProjectEntry(tx, projectId);
     if (!entry) throw notFound("project");

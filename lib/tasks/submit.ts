@@ -8,6 +8,8 @@ import type { Edge } from "../edge.ts";
 import { cutText } from "../bytes.ts";
 import { AppError, notFound } from "../errors.ts";
 import { newId } from "../ids.ts";
+import { requireKnownCodingAgent } from "../nodes/coding_agents.ts";
+import { refuseSharedMachine } from "../nodes/shared_machine.ts";
 import { type Change, change } from "../store/change.ts";
 import { type IdempotentCall, recallAnswer, rememberAnswer } from "../store/idempotency.ts";
 import { sessionKey, taskKey, taskTextKey } from "../store/keys.ts";
@@ -35,6 +37,7 @@ export async function createDraft(
   body: CreateTask,
   by: Submitter,
 ): Promise<TaskRecord> {
+  await requireKnownCodingAgent(edge, by.userId, body.agentHint);
   const ids = newTaskIds();
   return await change(edge.store, async (tx) => {
     const before = await recallAnswer<{ taskId: string }>(tx, by.idempotency);
@@ -57,6 +60,8 @@ export async function submitTask(
   by: Submitter,
 ): Promise<TaskRecord> {
   if (!await isRecalled(edge, by.idempotency)) {
+    await refuseSharedMachine(edge);
+    await requireKnownCodingAgent(edge, by.userId, body.agentHint ?? project.codingAgent);
     await requireMet(edge, project.id, body.dependsOn);
     await requireCredentials(edge, { userId: by.userId, codingAgent: body.agentHint ?? project.codingAgent });
     await countRun(edge, by.userId);
@@ -82,8 +87,10 @@ export async function submitTask(
 export async function runTask(edge: Edge, task: TaskRecord, options: RunTask, userId: string): Promise<TaskRecord> {
   if (!isStartable(task.status)) throw notStartable(task);
   if (options.nodeId) await requireOwnNode(edge, options.nodeId, userId);
+  await refuseSharedMachine(edge);
   await requireMet(edge, task.projectId, task.dependsOn);
   const { codingAgent } = await requireProjectRecord(edge, task.projectId);
+  await requireKnownCodingAgent(edge, userId, task.agentHint ?? codingAgent);
   await requireCredentials(edge, { userId, codingAgent: task.agentHint ?? codingAgent });
   await countRun(edge, userId);
   const ids = { prompt: newId(), notice: newId() };

@@ -1,6 +1,6 @@
 /** Building blocks of the wire schemas: ids, times, trimmed text, pages. */
 import { z } from "zod";
-import { BRANCH_MAX, PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX, URL_MAX } from "./limits.ts";
+import { BRANCH_MAX, PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX } from "./limits.ts";
 
 /** In whatever case it came, in lower case from here on: ids are compared and are parts of keys. */
 export const uuid: z.ZodString = z.string().toLowerCase().regex(
@@ -17,10 +17,14 @@ export const timestamp = z.iso.datetime({ offset: true, message: "must be an ISO
  */
 export function text(max: number): z.ZodString {
   const message = `must be at most ${max} characters`;
-  return z.string().trim().min(1, "must not be empty").max(max, message).refine((value) => value.length <= max, {
-    message,
-    when: ({ issues }) => issues.length === 0,
-  });
+  const when = ({ issues }: { issues: unknown[] }) => issues.length === 0;
+  return z.string().trim().min(1, "must not be empty").max(max, message)
+    .refine((value) => value.length <= max, { message, when })
+    // Neither can be handed to a program or answered as valid JSON.
+    .refine((value) => !value.includes("\0") && value.isWellFormed(), {
+      message: "must not hold NUL characters or halves of characters",
+      when,
+    });
 }
 
 export const vmSize = z.enum(["small", "medium", "large"]);
@@ -32,9 +36,6 @@ export const branchName = text(BRANCH_MAX).regex(
   /^(?![-/.])(?!.*(?:\.\.|\/\/|\/\.|@\{|\.lock(?:\/|$)))[^\x00-\x20\x7f~^:?*[\\]+(?<![/.])$/,
   "must be a valid Git branch name",
 );
-
-/** An address shown as a link: only http and https. */
-export const webUrl = text(URL_MAX).regex(/^https?:\/\/[^\s]+$/, "must be an http or https address");
 
 export const finite = z.number().finite();
 export const money = finite.min(0).max(1_000_000);

@@ -4,11 +4,13 @@
  */
 const HOST = "[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?";
 const USER = "[A-Za-z0-9_][A-Za-z0-9_.-]*";
-const PATH = "(?!-)[^\\s\\x00-\\x1f\\x7f]+";
+/** No query and no fragment: a token there would end in arguments and logs. */
+const PATH = "(?!-)[^\\s\\x00-\\x1f\\x7f?#]+";
 const HTTPS = new RegExp(`^https://${HOST}(?::\\d{1,5})?/${PATH}$`);
 const SSH = new RegExp(`^ssh://(?:${USER}@)?${HOST}(?::\\d{1,5})?/${PATH}$`);
 const SCP = new RegExp(`^${USER}@${HOST}:(?!/?-)(?!:)${PATH}$`);
-const FILE = new RegExp(`^(?:file://)?/${PATH}$`);
+// deno-lint-ignore no-control-regex
+const FILE = /^(?:file:\/\/)?\/(?!-)[^\s\x00-\x1f\x7f]+$/;
 
 /** What is wrong with the address, in words for a person, or null when nothing is. */
 export function checkRepositoryUrl(url: string, options: { allowLocal: boolean }): string | null {

@@ -65,7 +65,7 @@ export const task = z.object({
 });
 export type Task = z.infer<typeof task>;
 
-const priority = z.int().min(-1000).max(1000);
+const priority = z.number().int().min(-1000).max(1000);
 const dependsOn = z.array(uuid).max(DEPENDENCIES_MAX).transform((ids) => [...new Set(ids)]);
 
 export const createTask = z.strictObject({

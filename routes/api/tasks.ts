@@ -51,7 +51,7 @@ function mountBacklog(app: App): void {
   });
   serve(app, endpoints.patchTask, async (call) => {
     const { task } = await requireTask(call.edge, call.user, idsOf(call));
-    return await view(call.edge, await editTask(call.edge, task, call.body));
+    return await view(call.edge, await editTask(call.edge, task, call.body, call.user.id));
   });
   serve(app, endpoints.deleteTask, async (call) => {
     const { task } = await requireTask(call.edge, call.user, idsOf(call));

@@ -190,7 +190,7 @@ interface JsonSchema {
 
 /** Texts of the forms that schemas ask for; the first that fits is taken. */
 const URL_TEXT = "https://git.example.org/team/app.git";
-const TEXTS = ["main", URL_TEXT, "2024-01-02T03:04:05Z", "a".repeat(40)];
+const TEXTS = ["demo", URL_TEXT, "2024-01-02T03:04:05Z", "a".repeat(40)];
 
 interface Place {
   ids: Record<string, string>;

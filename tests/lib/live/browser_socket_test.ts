@@ -6,6 +6,7 @@ import { projectTopic, userKey } from "../../../lib/store/keys.ts";
 import type { ServerFrame } from "../../../lib/wire/feed.ts";
 import { type Client, startTestEdge, type TestEdge } from "../../edge.ts";
 import { newMessage } from "../../fakes/agent.ts";
+import { LiveClient } from "../../live_client.ts";
 import { type RunningTask, startRunningTask } from "../chat/fixture.ts";
 import { SocketFollower } from "./follower.ts";
 
@@ -159,7 +160,8 @@ Deno.test("whoever subscribes late can fill what they missed: the session says h
 
 /** Resolves when the subscription works: live text that is sent again and again arrives. */
 async function until(follower: SocketFollower, running: RunningTask): Promise<void> {
-  while (follower.ofType("message.live").length === 0) {
+  for (let tries = 0; follower.ofType("message.live").length === 0; tries++) {
+    assert(tries < 1_000, "live text of a session that was subscribed to did not come");
     running.agent.sendFrame(liveFrame(running, { text: "grow" }));
     await running.readSession();
   }
@@ -304,7 +306,7 @@ Deno.test("a socket without sign-in, of a foreign project, or with a wrong query
   const stranger = await test.addUser("stranger");
   const refusal = async (path: string, by: Parameters<typeof SocketFollower.on>[2]) => {
     await using follower = SocketFollower.on(test, path, by);
-    return await follower.closed;
+    return await follower.end();
   };
   assertEquals(await refusal(`/api/projects/${id}/ws`, { key: "hk_wrong_wrong_wrong_wrong" }), 401);
   assertEquals(await refusal(`/api/projects/${id}/ws`, stranger), 404);
@@ -331,7 +333,7 @@ Deno.test("a frame that is none of the protocol ends the socket", async () => {
     await using follower = SocketFollower.on(test, `/api/projects/${id}/ws`, test.admin);
     await follower.first("hello");
     follower.send(frame);
-    assertEquals(await follower.closed, 4400, frame.slice(0, 50));
+    assertEquals(await follower.end(), 4400, frame.slice(0, 50));
   }
 });
 
@@ -350,7 +352,7 @@ Deno.test("a socket ends soon after its reader has lost the right to read", asyn
     await using socket = follower(user);
     await socket.first("hello");
     await test.admin.call(`DELETE /api/projects/${id}/members/${user.user.id}`);
-    assertEquals(await socket.closed, 4403);
+    assertEquals(await socket.end(), 4403);
   });
 
   await t.step("an API key that was revoked: 4401", async () => {
@@ -359,7 +361,7 @@ Deno.test("a socket ends soon after its reader has lost the right to read", asyn
     await socket.first("hello");
     const [key] = (await user.call("GET /api/keys")).body.items;
     assertEquals((await user.call(`DELETE /api/keys/${key.id}`)).status, 204);
-    assertEquals(await socket.closed, 4401);
+    assertEquals(await socket.end(), 4401);
   });
 
   await t.step("a login that ended: 4401", async () => {
@@ -374,7 +376,7 @@ Deno.test("a socket ends soon after its reader has lost the right to read", asyn
     await using socket = SocketFollower.on(test, `/api/projects/${id}/ws`, { cookie, origin: test.url });
     await socket.first("hello");
     await fetch(`${test.url}/api/auth/logout`, { method: "POST", headers: { cookie, origin: test.url } });
-    assertEquals(await socket.closed, 4401);
+    assertEquals(await socket.end(), 4401);
   });
 
   await t.step("a user who was disabled: 4401", async () => {
@@ -382,7 +384,7 @@ Deno.test("a socket ends soon after its reader has lost the right to read", asyn
     await using socket = follower(user);
     await socket.first("hello");
     await test.edge.store.kv.set(userKey(user.user.id), { ...user.user, disabled: true });
-    assertEquals(await socket.closed, 4401);
+    assertEquals(await socket.end(), 4401);
   });
 
   await t.step("everybody else stays", async () => {
@@ -395,3 +397,30 @@ Deno.test("a socket ends soon after its reader has lost the right to read", asyn
     await socket.first("task.updated", (frame) => frame.task.id === tasks.at(-1));
   });
 });
+
+Deno.test("a socket without a cursor misses nothing after its hello, also while others write", async () => {
+  await using test = await startTestEdge({ still: true });
+  const { id } = await test.addProject();
+  let writing = true;
+  const write = async () => {
+    while (writing) await test.admin.call(`POST /api/projects/${id}/tasks`, { description: "one more" });
+  };
+  const writers = [write(), write()];
+  const sockets: LiveClient[] = [];
+  for (let i = 0; i < 15; i++) sockets.push(await LiveClient.open(test, id));
+  writing = false;
+  await Promise.all(writers);
+  const last = (await test.admin.call(`POST /api/projects/${id}/tasks`, { description: "the last" })).body;
+  for (const socket of sockets) {
+    const hello = socket.frames[0] as { cursor: string };
+    await socket.task(last.id, "draft");
+    await using replayed = await LiveClient.open(test, id, hello.cursor);
+    await replayed.task(last.id, "draft");
+    assertEquals(tasksOf(replayed).filter((task) => !tasksOf(socket).includes(task)), []);
+    await socket[Symbol.asyncDispose]();
+  }
+});
+
+function tasksOf({ frames }: LiveClient): string[] {
+  return frames.flatMap((frame) => frame.type === "task.updated" ? [frame.task.id] : []);
+}

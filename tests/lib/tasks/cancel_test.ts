@@ -100,6 +100,7 @@ Deno.test("cancelled when handed over but not begun, and while it runs and while
     const { agent, workspaceId } = await bench.started(task);
     const runtime = await agent.runtime(workspaceId);
     const run: Run = { ...task, agent, runtime };
+    await agent.report(workspaceId, { status: "ready", executionStep: "starting_agent" });
     if (state !== "delegated") {
       await agent.turn(workspaceId, { promptId: runtime.prompt!.messageId, event: "accepted" });
     }
@@ -122,6 +123,18 @@ Deno.test("cancelled when handed over but not begun, and while it runs and while
     assertEquals((await bench.states(run)).slice(1, 3), ["stopped", "warm 0"]);
   }
   assertEquals(bench.specs.length, 1);
+});
+
+Deno.test("cancelled before anything was checked out: nothing is kept, and the machine becomes free", async () => {
+  await using bench = await startBench({ still: true });
+  const task = await bench.submit();
+  const { agent, workspaceId } = await bench.started(task);
+  const run: Run = { ...task, agent, runtime: await agent.runtime(workspaceId) };
+  assertEquals(await cancel(bench, task), 202);
+  assertEquals((await bench.states(run)).slice(0, 2), ["cancelled", "stopping"]);
+  assertEquals((await agent.command("workspace.stop")).keep, false);
+  await agent.report(workspaceId, { status: "stopped" });
+  assertEquals((await bench.states(run)).slice(1, 3), ["stopped", "warm 0"]);
 });
 
 Deno.test("a kept workspace goes at its time; kept longer it goes later; discarded it goes now", async () => {
