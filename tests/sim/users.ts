@@ -156,7 +156,10 @@ class Person {
     return [
       ...Array(["failed", "cancelled", "draft", "ready"].includes(task.status) ? 4 : 1).fill(run),
       on("cancel", (edge, now) => cancelTask(edge, now, null)),
-      on("edit", (edge) => editTask(edge, ref, { description: "else", priority: random.between(-2, 2) })),
+      on(
+        "edit",
+        (edge) => editTask(edge, ref, { description: "else", priority: random.between(-2, 2) }, this.#home.userId),
+      ),
       on("delete", (edge) => removeTask(edge, ref)),
       on("ready", (edge) => setStatus(edge, ref, random.pick(["ready", "cancelled"]), null)),
       on("depend", (edge, now) => changeDependency(edge, now, { dependsOnTaskId: other.id, add: random.chance(0.6) })),
