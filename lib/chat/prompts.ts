@@ -30,9 +30,10 @@ export async function addPrompt(
   prompt: { messageId: string; text: string; by: string },
 ): Promise<PromptRecord> {
   return await change(edge.store, async (tx) => {
+    // The session first, the id after it: whoever stores the same id meanwhile writes the session too.
+    const session = await tx.get<SessionRecord>(sessionKey(ref.projectId, ref.id));
     const known = await getPromptById(tx, ref.id, prompt.messageId);
     if (known?.value) return requireSame(known.value, prompt.text);
-    const session = await tx.get<SessionRecord>(sessionKey(ref.projectId, ref.id));
     const workspace = await requireTakesPrompts(tx, session.value);
     const { value: current } = session as Deno.KvEntry<SessionRecord>;
     if (await isLineFull(tx, current)) {

@@ -65,6 +65,8 @@ function* checkSessions(view: View): Generator<Finding> {
 function* checkPrompts({ prompts }: View, session: SessionRecord): Generator<Finding> {
   const own = prompts.filter(({ sessionId }) => sessionId === session.id);
   if (own.length > session.promptCount) yield `session ${session.id} has more prompts than it counts`;
+  const ids = new Set(own.map(({ messageId }) => messageId));
+  if (ids.size < own.length) yield `session ${session.id} has two prompts of one messageId`;
   const open = own.filter(({ state }) => state === "sent" || state === "running");
   if (open.length > 1) yield `session ${session.id} has ${open.length} prompts handed out at once`;
   if (open[0] && open[0].messageId !== session.handedOut) {
