@@ -72,7 +72,7 @@ Deno.test("a page of another site cannot open a socket with the user's cookie", 
   for (const path of [`/api/projects/${id}/ws`, "/api/ws"]) {
     for (const origin of ["https://evil.example", `http://${new URL(test.url).hostname}:1`, "null", undefined]) {
       await using socket = SocketFollower.on(test, path, { cookie: browser.cookie, origin });
-      assertEquals(await socket.closed, 403, `${path} from ${origin}`);
+      assertEquals(await socket.end(), 403, `${path} from ${origin}`);
     }
     await using socket = SocketFollower.on(test, path, { cookie: browser.cookie, origin: test.url });
     await socket.first("hello");

@@ -25,7 +25,7 @@ Deno.test("a user who asks too fast waits, is told for how long, and nobody else
   assertEquals([refused.body.error, refused.headers.get("retry-after")], ["rate_limited", "1"]);
   assertEquals((await test.admin.call("GET /api/me")).status, 200);
   await using socket = SocketFollower.on(test, "/api/ws", user);
-  assertEquals(await socket.closed, 429);
+  assertEquals(await socket.end(), 429);
   pass(1_000);
   assertEquals((await user.call("GET /api/me")).status, 200);
   assertEquals((await user.call("GET /api/me")).status, 429);

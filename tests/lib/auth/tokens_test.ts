@@ -178,7 +178,7 @@ Deno.test("a token of an old generation still delivers messages and heartbeats, 
   await using link = SocketFollower.on(test, `/api/nodes/${agent.nodeId}/control`, {
     key: agent.registered!.callbackToken,
   });
-  assertEquals(await link.closed, 410);
+  assertEquals(await link.end(), 410);
 });
 
 Deno.test("keys can be replaced: the first signs, all verify", async () => {

@@ -9,15 +9,14 @@ type FrameOf<K extends ServerFrame["type"]> = Extract<ServerFrame, { type: K }>;
 
 export class SocketFollower implements AsyncDisposable {
   readonly frames: ServerFrame[] = [];
-  /** The code with which the socket was closed, or what refused it: `401` as the answer to the upgrade. */
-  readonly closed: Promise<number>;
+  readonly #closed: Promise<number>;
   readonly #socket: WebSocket;
   #changed = Promise.withResolvers<void>();
 
   constructor(address: string, headers: Record<string, string>) {
     this.#socket = new WebSocket(address, { headers });
     this.#socket.on("message", (data) => this.#take(serverFrame.parse(JSON.parse(data.toString()))));
-    this.closed = new Promise((resolve) => {
+    this.#closed = new Promise((resolve) => {
       this.#socket.on("error", (error) => resolve(Number(/\d{3}/.exec(error.message)?.[0] ?? 0)));
       this.#socket.on("close", (code) => resolve(code));
     });
@@ -53,7 +52,7 @@ export class SocketFollower implements AsyncDisposable {
   async until(fits: () => boolean): Promise<void> {
     while (!fits()) {
       const changed = this.#changed.promise;
-      const code = await within(`a frame after ${this.#summary()}`, Promise.race([changed, this.closed]));
+      const code = await within(`a frame after ${this.#summary()}`, Promise.race([changed, this.#closed]));
       if (code !== undefined && !fits()) throw new Error(`closed with ${code} after ${this.#summary()}`);
     }
   }
@@ -67,6 +66,11 @@ export class SocketFollower implements AsyncDisposable {
     return this.ofType(type).find(fits)!;
   }
 
+  /** The code with which the socket is closed, or what refused it: `401` as the answer to the upgrade. */
+  end(): Promise<number> {
+    return within("the end of the socket", this.#closed);
+  }
+
   subscribe(sessionId: string): void {
     this.send({ type: "subscribe", sessionId });
   }
@@ -74,7 +78,7 @@ export class SocketFollower implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#socket.readyState === 3) return;
     this.#socket.terminate();
-    await this.closed;
+    await this.#closed;
   }
 
   #summary(): string {

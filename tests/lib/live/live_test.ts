@@ -193,7 +193,7 @@ Deno.test("a store that fails while somebody joins costs them their socket and n
     if (key[0] === "feed") throw new TypeError("the store is out of order");
   });
   await using unlucky = SocketFollower.on(test, `/api/projects/${id}/ws`, test.admin);
-  assertEquals(await unlucky.closed, 1011);
+  assertEquals(await unlucky.end(), 1011);
   assertEquals((await test.admin.call("GET /api/me")).status, 200);
   test.edge.store.kv = kv;
   await using lucky = SocketFollower.on(test, `/api/projects/${id}/ws`, test.admin);

@@ -1,6 +1,6 @@
 /** A test that waits in vain has failed, and should say for what. */
 
-const WAIT_MAX_MS = 30_000;
+const WAIT_MAX_MS = 15_000;
 
 /** `work`, or an error that names what was waited for. */
 export async function within<T>(what: string, work: Promise<T>): Promise<T> {
