@@ -167,7 +167,7 @@ export class Recorder implements AsyncDisposable {
 
   #schedule(): void {
     if (this.#closed.signal.aborted) return;
-    if ([...this.#growing.values()].some((growing) => isDue(growing, Date.now()))) return this.#write();
+    if (this.#findDue()) return this.#write();
     this.#timer ??= setTimeout(() => {
       this.#timer = null;
       this.#write();
@@ -178,8 +178,12 @@ export class Recorder implements AsyncDisposable {
     this.#writing ??= this.#writeAll().finally(() => {
       this.#writing = null;
       // What came after the last look and before this line.
-      if (this.#finished.length > 0 && !this.#closed.signal.aborted) this.#write();
+      if (!this.#closed.signal.aborted && (this.#finished.length > 0 || this.#findDue())) this.#write();
     });
+  }
+
+  #findDue(): Growing | undefined {
+    return [...this.#growing.values()].find((growing) => isDue(growing, Date.now()));
   }
 
   async #flush(): Promise<void> {
@@ -212,7 +216,7 @@ export class Recorder implements AsyncDisposable {
       this.#finished.splice(0, together.length);
       return true;
     }
-    const due = [...this.#growing.values()].find((growing) => isDue(growing, Date.now()));
+    const due = this.#findDue();
     if (!due || this.#closed.signal.aborted) return false;
     const { row } = due;
     // From here on it may be on the disk: if it finishes meanwhile, it is deleted with its row.
