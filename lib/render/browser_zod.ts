@@ -14,8 +14,7 @@ const UNUSED = /[\\/]zod[\\/]v4[\\/](core[\\/](to-json-schema|json-schema-proces
 const UNUSED_FILES = 3;
 /** `z.string().email()` and its like, old spellings that no schema here uses: each would keep its format in the bundle. */
 const METHODS_OF = /[\\/]zod[\\/]v4[\\/]classic[\\/]schemas\.js$/;
-const FORMAT_METHOD =
-  /^ {4}\w+\(params\) \{\n {8}return this\.check\(core\._\w+\(Zod\w+, params\)\);\n {4}\},?\n/gm;
+const FORMAT_METHOD = /^ {4}\w+\(params\) \{\n {8}return this\.check\(core\._\w+\(Zod\w+, params\)\);\n {4}\},?\n/gm;
 
 export function browserZod(): Plugin {
   return {
