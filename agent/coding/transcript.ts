@@ -135,17 +135,6 @@ export function closeInterrupted(row: OutboxRow): OutboxRow {
   return { ...row, toolMetadata, flags: { ...row.flags, interrupted: true } };
 }
 
-/** Tool calls that run: while one does, silence is normal. */
-export function hasRunningTool(state: Transcript): boolean {
-  return state.tools.size > 0;
-}
-
-/** Everything that still grows, as it stands: what a page that starts to follow must see. */
-export function openRows(state: Transcript, now: number): OutboxRow[] {
-  const tools = [...state.tools.values()].map((call) => toolRow(state, call, now));
-  return state.open && state.open.content !== "" ? [...tools, textRow(state, state.open, null)] : tools;
-}
-
 interface Chunk {
   role: OpenText["role"];
   text: string;

@@ -18,7 +18,6 @@ const toolContent = z.union([
   }),
   z.object({ type: z.string() }).transform(() => ({ type: "other" as const })),
 ]);
-export type ToolContent = z.infer<typeof toolContent>;
 
 /** Absent and null both mean: unchanged. */
 const toolFields = {

@@ -43,11 +43,6 @@ export function askForOpenText(edge: Edge, nodeId: string, workspaceId: string):
   linksOf(edge).get(nodeId)?.send({ type: "refresh", workspaceId });
 }
 
-/** Whether the node's link is held by this process. */
-export function isLinked(edge: Edge, nodeId: string): boolean {
-  return linksOf(edge).has(nodeId);
-}
-
 class ControlLink {
   readonly #edge: Edge;
   readonly #socket: WebSocket;

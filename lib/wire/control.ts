@@ -15,16 +15,6 @@ export const helloFrame = z.object({
   lastSeq: count,
 });
 
-export const commandKind = z.enum([
-  "workspace.start",
-  "workspace.stop",
-  "prompt.send",
-  "prompt.cancel",
-  "permission.respond",
-  "node.drain",
-  "relay.open",
-]);
-
 const base = { type: z.literal("command"), commandId: uuid, seq: z.int().min(1) };
 
 export const commandFrame = z.discriminatedUnion("kind", [

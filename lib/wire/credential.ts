@@ -18,7 +18,6 @@ export const putCredential = z.strictObject({
     "must be printable characters without spaces",
   ),
 });
-export type PutCredential = z.infer<typeof putCredential>;
 
 export const credentialCheck = z.object({ ok: z.boolean(), message: z.string() });
 export type CredentialCheck = z.infer<typeof credentialCheck>;

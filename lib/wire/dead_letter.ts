@@ -33,10 +33,8 @@ export const deadLetterBatch = z.object({
   deadLetters: z.array(deadLetter).min(1, "must hold at least one dead letter")
     .max(BATCH_MAX_MESSAGES, `must hold at most ${BATCH_MAX_MESSAGES} dead letters`),
 });
-export type DeadLetterBatch = z.infer<typeof deadLetterBatch>;
 
 export const deadLetterAnswer = z.object({ persisted: count, duplicates: count });
-export type DeadLetterAnswer = z.infer<typeof deadLetterAnswer>;
 
 /** As it is shown: in lists long content is cut to its first 4 KiB. */
 export const keptDeadLetter = deadLetter.extend({

@@ -51,7 +51,6 @@ export const messageBatch = z.object({
   messages: z.array(batchMessage).min(1, "must hold at least one message")
     .max(BATCH_MAX_MESSAGES, `must hold at most ${BATCH_MAX_MESSAGES} messages`),
 });
-export type MessageBatch = z.infer<typeof messageBatch>;
 
 export const batchAnswer = z.object({ persisted: count, duplicates: count, lastSeq: count });
 export type BatchAnswer = z.infer<typeof batchAnswer>;
@@ -87,4 +86,3 @@ export const messagePage = z.object({ items: z.array(message), hasMore: z.boolea
 export type MessagePage = z.infer<typeof messagePage>;
 
 export const exportQuery = z.object({ format: z.enum(["jsonl", "md"]).default("jsonl") });
-export type ExportQuery = z.infer<typeof exportQuery>;

@@ -1,6 +1,6 @@
 /** Our record of a machine, and the calls by which its agent registers, reports and renews its tokens. */
 import { z } from "zod";
-import { count, finite, pageOf, text, timestamp, uuid, vmSize } from "./common.ts";
+import { count, finite, pageOf, timestamp, uuid, vmSize } from "./common.ts";
 
 export const nodeStatus = z.enum(["provisioning", "active", "warm", "destroying", "destroyed", "error"]);
 export type NodeStatus = z.infer<typeof nodeStatus>;
@@ -42,7 +42,6 @@ export type Node = z.infer<typeof node>;
 
 /** A page of nodes, with what a person must know about their machines. */
 export const nodePage = pageOf(node).extend({ warnings: z.array(z.string()) });
-export type NodePage = z.infer<typeof nodePage>;
 
 export const createNode = z.strictObject({ vmSize: vmSize.default("medium") });
 export const createdNode = z.object({
@@ -119,5 +118,3 @@ export const heartbeatAnswer = z.object({
   fenced: z.boolean().optional(),
 });
 export type HeartbeatAnswer = z.infer<typeof heartbeatAnswer>;
-
-export const drainBody = z.strictObject({ reason: text(500).optional() });

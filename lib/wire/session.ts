@@ -73,4 +73,3 @@ export const permissionRequest = z.object({
   createdAt: timestamp,
   expiresAt: timestamp,
 });
-export type PermissionRequest = z.infer<typeof permissionRequest>;

@@ -6,7 +6,6 @@ import { permissionMode, profileId } from "./project.ts";
 import { executionStep } from "./task.ts";
 
 export const workspaceStatus = z.enum(["creating", "ready", "running", "stopping", "stopped", "error"]);
-export type WorkspaceStatus = z.infer<typeof workspaceStatus>;
 
 export const workspace = z.object({
   id: uuid,

@@ -29,7 +29,7 @@ function withRecorder(
         workspaceId,
         projectId: newId(),
         sessionId: newId(),
-        cwd: "/work",
+        cwd: "/home/ada/checkout",
         permissionMode: "autonomous",
         outbox,
         openMessages,
