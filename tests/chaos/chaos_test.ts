@@ -1,6 +1,6 @@
 /**
- * "Beyond the seeds" 1, the short run: whole installations are broken by a plan that follows from a seed, and what is
- * stored equals what the coding agent said. `deno task chaos --seeds 1000` is the long one.
+ * No message is lost, doubled or out of order, the short run: whole installations are broken by a plan that follows from
+ * a seed, and what is stored equals what the coding agent said. `deno task chaos --seeds 1000` is the long one.
  */
 import { assertEquals } from "@std/assert";
 import { runSeed, type SeedResult } from "./run_seed.ts";

@@ -1,6 +1,6 @@
 /**
- * "Beyond the seeds" 4: the page's own store behind a socket that is cut at random a thousand times while messages
- * stream in. What it shows never has a hole, never goes back, and in the end equals the store, without a reload.
+ * The page's own store behind a socket that is cut at random a thousand times while messages stream in. What it shows
+ * never has a hole, never goes back, and in the end equals the store, without a reload.
  */
 import { effect } from "@preact/signals";
 import { assert, assertEquals } from "@std/assert";
