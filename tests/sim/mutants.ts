@@ -143,16 +143,6 @@ export const MUTANTS: Mutant[] = [
     edits: [["  tx.put(entry, record);\n", "  tx.set(entry.key, record);\n"]],
   },
   {
-    bug: "a prompt's id is looked up before the session is read",
-    file: "lib/chat/prompts.ts",
-    edits: [
-      [
-        "    const session = await tx.get<SessionRecord>(sessionKey(ref.projectId, ref.id));\n    const known = await getPromptById(tx, ref.id, prompt.messageId);\n",
-        "    const known = await getPromptById(tx, ref.id, prompt.messageId);\n    const session = await tx.get<SessionRecord>(sessionKey(ref.projectId, ref.id));\n",
-      ],
-    ],
-  },
-  {
     bug: "the end of a session leaves its waiting prompts",
     file: "lib/tasks/end_session.ts",
     edits: [['  await closePrompts(tx, entry.value, how.failed ? "failed" : "cancelled");\n', ""]],
