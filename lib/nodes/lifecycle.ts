@@ -8,8 +8,7 @@ import { type Change, change } from "../store/change.ts";
 import { nodeKey } from "../store/keys.ts";
 import type { NodeRecord } from "../store/nodes.ts";
 import { putNode, readNode } from "../store/nodes.ts";
-import { addClaim } from "./claims.ts";
-import { putAfterClaims, putDestroying } from "./state.ts";
+import { putAfterClaims, putClaim, putDestroying } from "./state.ts";
 
 /** Makes an active node without claims warm; a warm one gets a new expiry. Throws `node_lifecycle_conflict`. */
 export async function markIdle(edge: Edge, nodeId: string): Promise<NodeRecord> {
@@ -47,10 +46,8 @@ export async function tryClaim(
   return await change(edge.store, async (tx) => {
     const entry = await requireEntry(tx, nodeId);
     if (entry.value.claims.some(({ token }) => token === claim.token)) return true;
-    if (entry.value.status !== "warm" || entry.value.draining) return false;
-    const node = addClaim(entry.value, { ...claim, workspaceId: null, at: tx.now });
-    putAfterClaims(tx, entry, node, edge.config);
-    return true;
+    const held = { ...claim, workspaceId: null, at: tx.now };
+    return putClaim(tx, entry, { claim: held, config: edge.config, onlyWarm: true }) !== null;
   }, edge.clock);
 }
 

@@ -1,8 +1,24 @@
-/** Writing a node after a decision: its expiry and deletion are due keys in the same commit. */
+/** Writing a node after a decision: its expiry and deletion are due keys in the same commit. Who claims, claims here. */
 import type { EdgeConfig } from "../config.ts";
 import type { Change } from "../store/change.ts";
-import { type NodeRecord, pokeNode, putNode } from "../store/nodes.ts";
-import { decideIdle, toDestroying, toWarm } from "./claims.ts";
+import { type Claim, type NodeRecord, pokeNode, putNode } from "../store/nodes.ts";
+import { addClaim, canClaim, decideIdle, toDestroying, toWarm } from "./claims.ts";
+
+interface Claiming {
+  claim: Claim;
+  config: Pick<EdgeConfig, "NODE_WARM_TIMEOUT_MS" | "MAX_WORKSPACES_PER_NODE">;
+  /** A node with room that others use is no good: it must wait in the warm pool. */
+  onlyWarm?: boolean;
+}
+
+/** Puts a claim on a node. Answers the node as it was before; null, without any effect, when it cannot be claimed. */
+export function putClaim(tx: Change, entry: Deno.KvEntryMaybe<NodeRecord>, how: Claiming): NodeRecord | null {
+  const { claim, config, onlyWarm = false } = how;
+  if (entry.value === null || !canClaim(entry.value, config.MAX_WORKSPACES_PER_NODE)) return null;
+  if (onlyWarm && entry.value.status !== "warm") return null;
+  putAfterClaims(tx, entry, addClaim(entry.value, claim), config);
+  return entry.value;
+}
 
 /** Writes a node whose claims changed: it stays, becomes warm with an expiry, or goes. */
 export function putAfterClaims(

@@ -5,10 +5,9 @@
 import { requireProjectRecord } from "./project.ts";
 import type { Edge } from "../edge.ts";
 import { newId, newSecret } from "../ids.ts";
-import { addClaim, canClaim } from "../nodes/claims.ts";
 import { putProvisioning } from "../nodes/provision.ts";
 import { type Candidate, type Choice, selectNode, type Wanted } from "../nodes/selector.ts";
-import { putAfterClaims } from "../nodes/state.ts";
+import { putClaim } from "../nodes/state.ts";
 import { type Change, change } from "../store/change.ts";
 import { nodeKey, taskKey } from "../store/keys.ts";
 import { listFleet, type NodeRecord, readBeat } from "../store/nodes.ts";
@@ -128,12 +127,11 @@ async function claim(edge: Edge, task: TaskRecord, nodeId: string): Promise<bool
   const token = newSecret(12);
   let found = "";
   const claimed = await changeQueued(edge, task, async (tx, entry) => {
-    const node = await tx.get<NodeRecord>(nodeKey(nodeId));
-    if (!node.value || !canClaim(node.value, edge.config.MAX_WORKSPACES_PER_NODE)) return false;
-    found = node.value.status;
     const { id: taskId, projectId } = task;
-    const held = addClaim(node.value, { taskId, projectId, workspaceId: null, token, at: tx.now });
-    putAfterClaims(tx, node as Deno.KvEntry<NodeRecord>, held, edge.config);
+    const claim = { taskId, projectId, workspaceId: null, token, at: tx.now };
+    const node = putClaim(tx, await tx.get<NodeRecord>(nodeKey(nodeId)), { claim, config: edge.config });
+    if (!node) return false;
+    found = node.status;
     const next = { ...entry.value, nodeId, claimToken: token };
     putTask(tx, entry, enterStep(tx, next, "selecting_node", edge.config));
     return true;

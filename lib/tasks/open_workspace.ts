@@ -5,12 +5,11 @@
 import type { Edge } from "../edge.ts";
 import { AppError, messageOf } from "../errors.ts";
 import { newId, newSecret } from "../ids.ts";
-import { addClaim, canClaim } from "../nodes/claims.ts";
 import { abandonNode, createMachine, putProvisioning } from "../nodes/provision.ts";
 import { requireKnownCodingAgent } from "../nodes/coding_agents.ts";
 import { selectNode } from "../nodes/selector.ts";
 import { refuseSharedMachine } from "../nodes/shared_machine.ts";
-import { putAfterClaims } from "../nodes/state.ts";
+import { putClaim } from "../nodes/state.ts";
 import { type Change, change } from "../store/change.ts";
 import { addCommands } from "../store/commands.ts";
 import { type IdempotentCall, recallAnswer, rememberAnswer } from "../store/idempotency.ts";
@@ -18,7 +17,7 @@ import { nodeKey, sessionKey, workspaceKey } from "../store/keys.ts";
 import { listFleet, type NodeRecord, readBeat, readNode } from "../store/nodes.ts";
 import type { ProjectRecord } from "../store/projects.ts";
 import { newSession, putSession } from "../store/sessions.ts";
-import { putWorkspace, readWorkspace, type WorkspaceRecord } from "../store/workspaces.ts";
+import { isWorking, putWorkspace, readWorkspace, type WorkspaceRecord } from "../store/workspaces.ts";
 import type { CreateWorkspace } from "../wire/workspace.ts";
 import { releaseWorkspace } from "./release.ts";
 
@@ -92,12 +91,9 @@ async function putClaimed(
 type NewClaim = NodeRecord["claims"][number];
 
 async function takeNode(tx: Change, edge: Edge, nodeId: string, claim: NewClaim): Promise<number> {
-  const entry = await tx.get<NodeRecord>(nodeKey(nodeId));
-  if (!entry.value || !canClaim(entry.value, edge.config.MAX_WORKSPACES_PER_NODE)) {
-    throw new AppError("node_busy", "The node was taken meanwhile. Try again.");
-  }
-  putAfterClaims(tx, entry as Deno.KvEntry<NodeRecord>, addClaim(entry.value, claim), edge.config);
-  return entry.value.generation;
+  const node = putClaim(tx, await tx.get<NodeRecord>(nodeKey(nodeId)), { claim, config: edge.config });
+  if (!node) throw new AppError("node_busy", "The node was taken meanwhile. Try again.");
+  return node.generation;
 }
 
 async function beginNode(
@@ -158,7 +154,8 @@ async function linkSession(edge: Edge, project: ProjectRecord, workspaceId: stri
   try {
     await change(edge.store, async (tx) => {
       const entry = await tx.get<WorkspaceRecord>(workspaceKey(workspaceId));
-      if (!entry.value || entry.value.sessionId) return;
+      // Closed meanwhile: a conversation with nobody would stay open for ever.
+      if (!entry.value || entry.value.sessionId || !isWorking(entry.value)) return;
       const session = newSession({ id: sessionId, projectId: project.id, taskId: null, topic: null, now: tx.now });
       const key = sessionKey(project.id, sessionId);
       putSession(tx, { key, value: null, versionstamp: null }, { ...session, workspaceId, status: "active" });
@@ -172,7 +169,8 @@ async function linkSession(edge: Edge, project: ProjectRecord, workspaceId: stri
 async function tellAgent(edge: Edge, workspaceId: string): Promise<void> {
   await change(edge.store, async (tx) => {
     const entry = await tx.get<WorkspaceRecord>(workspaceKey(workspaceId));
-    if (!entry.value) return;
+    // Closed meanwhile: its end has a due key of the same kind.
+    if (!entry.value || !isWorking(entry.value)) return;
     const dues = tx.schedule(entry.value.dues, { kind: "workspace.release", id: workspaceId, at: null });
     putWorkspace(tx, entry, { ...entry.value, dues });
     await addCommands(tx, entry.value.nodeId, [{ kind: "workspace.start", workspaceId, run: null }]);
