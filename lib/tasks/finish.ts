@@ -10,7 +10,7 @@ import { putAfterClaims, putDestroying } from "../nodes/state.ts";
 import { type Change, change } from "../store/change.ts";
 import { addCommands } from "../store/commands.ts";
 import { nodeKey, sessionKey, taskKey, workspaceKey } from "../store/keys.ts";
-import type { NodeRecord } from "../store/nodes.ts";
+import type { Claim, NodeRecord } from "../store/nodes.ts";
 import type { SessionRecord, StoredAnswer } from "../store/sessions.ts";
 import { addEvents, isLive, putTask, type TaskRecord } from "../store/tasks.ts";
 import { putWorkspace, type WorkspaceRecord } from "../store/workspaces.ts";
@@ -157,15 +157,16 @@ export function keepWorkspace(
 
 /**
  * Ends a claim on a node within a change; what the node becomes then is decided in the same commit. `abandon` says why
- * a machine that nobody has seen yet is not waited for any longer.
+ * a machine that nobody has seen yet is not waited for any longer; `onlyIf` is asked about the claim as it is then.
  */
 export async function endClaimOf(
   tx: Change,
   edge: Edge,
-  claim: { nodeId: string; token: string; abandon?: string | null },
+  claim: { nodeId: string; token: string; abandon?: string | null; onlyIf?: (claim: Claim) => boolean },
 ): Promise<void> {
   const entry = await tx.get<NodeRecord>(nodeKey(claim.nodeId)) as Deno.KvEntry<NodeRecord>;
-  if (!entry.value?.claims.some(({ token }) => token === claim.token)) return;
+  const held = entry.value?.claims.find(({ token }) => token === claim.token);
+  if (!held || claim.onlyIf?.(held) === false) return;
   const next = endClaim(entry.value, claim.token);
   const isGivenUp = claim.abandon && next.status === "provisioning" && next.claims.length === 0;
   if (isGivenUp) putDestroying(tx, entry, next, claim.abandon!);

@@ -58,3 +58,24 @@ function replaceMethod(store: Store, replaced: string, replacement: (kv: Deno.Kv
   });
   return { [Symbol.dispose]: () => void (store.kv = real) };
 }
+
+/** The store, but the first read of such a key is overtaken: `act` runs after the read and before its reader sees it. */
+export function overtakeRead(store: Store, isMeant: (key: Deno.KvKey) => boolean, act: () => Promise<unknown>): Store {
+  let overtaken = false;
+  const get = async (key: Deno.KvKey) => {
+    const entry = await store.kv.get(key);
+    if (!overtaken && isMeant(key)) {
+      overtaken = true;
+      await act();
+    }
+    return entry;
+  };
+  const kv = new Proxy(store.kv, {
+    get(real, name) {
+      if (name === "get") return get;
+      const value: unknown = Reflect.get(real, name);
+      return typeof value === "function" ? value.bind(real) : value;
+    },
+  });
+  return { ...store, kv };
+}

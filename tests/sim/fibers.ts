@@ -10,6 +10,9 @@ const SHORT_WAIT_MS = 1_000;
 /** Real time without any progress of an operation that is not parked: it awaits something that is not simulated. */
 const STUCK_MS = 20_000;
 
+/** What of the platform's cryptography takes its own time. */
+const CRYPTO = ["digest", "sign", "verify", "importKey"] as const;
+
 interface Ticket {
   label: string;
   timer: number | null;
@@ -37,7 +40,6 @@ export interface Fiber {
   injected: string[];
   /** How many of them were reads: what a whole step of a sweep rests on. */
   readsFailed: number;
-  changed: PromiseWithResolvers<void>;
   onEnd: (outcome: Outcome<unknown>) => void;
 }
 
@@ -49,12 +51,15 @@ export class Fibers implements Disposable {
   #lastId = 0;
   #lastTimer = 0;
   readonly #clock: () => number;
+  #outside = 0;
+  readonly #crypto: Record<string, unknown> = {};
   readonly #real = { setTimeout: globalThis.setTimeout, clearTimeout: globalThis.clearTimeout };
 
   constructor(clock: () => number) {
     this.#clock = clock;
     globalThis.setTimeout = ((run: () => void, ms = 0) => this.#setTimeout(run, ms)) as typeof setTimeout;
     globalThis.clearTimeout = ((id?: number) => this.#clearTimeout(id)) as typeof clearTimeout;
+    for (const name of CRYPTO) this.#count(name);
   }
 
   get current(): Fiber | null {
@@ -75,14 +80,12 @@ export class Fibers implements Disposable {
       killed: false,
       injected: [],
       readsFailed: 0,
-      changed: Promise.withResolvers(),
       onEnd: onEnd as (outcome: Outcome<unknown>) => void,
     };
     this.live.push(fiber);
     const end = (outcome: Outcome<T>) => {
       if (fiber.killed) return;
       fiber.done = true;
-      fiber.changed.resolve();
       onEnd(outcome);
     };
     this.park(fiber, "begin", () => {}).then(() => work(fiber)).then(
@@ -140,6 +143,22 @@ export class Fibers implements Disposable {
 
   [Symbol.dispose](): void {
     Object.assign(globalThis, this.#real);
+    Object.assign(SubtleCrypto.prototype, this.#crypto);
+  }
+
+  /** Counts what is under way outside of the simulation. */
+  #count(name: (typeof CRYPTO)[number]): void {
+    const real = SubtleCrypto.prototype[name] as (...args: unknown[]) => Promise<unknown>;
+    this.#crypto[name] = real;
+    const counted = (subtle: SubtleCrypto, args: unknown[]) => {
+      this.#outside++;
+      return real.apply(subtle, args).finally(() => this.#outside--);
+    };
+    Object.assign(SubtleCrypto.prototype, {
+      [name](this: SubtleCrypto, ...args: unknown[]) {
+        return counted(this, args);
+      },
+    });
   }
 
   #forget(fiber: Fiber): void {
@@ -149,17 +168,14 @@ export class Fibers implements Disposable {
   #addTicket(fiber: Fiber, label: string, timer: number | null, fire: () => Promise<void>): void {
     if (fiber.killed) return;
     fiber.tickets.push({ label, timer, fire });
-    fiber.changed.resolve();
   }
 
   async #settle(fiber: Fiber): Promise<void> {
     const began = performance.now();
     await flush();
-    while (!fiber.done && fiber.tickets.length === 0) {
+    // Hashing and signing run on threads of their own, as long as they like: nobody else goes on meanwhile.
+    while (this.#outside > 0 || (!fiber.done && fiber.tickets.length === 0)) {
       if (performance.now() - began > STUCK_MS) throw new Error(`${fiber.name} awaits what is not simulated`);
-      fiber.changed = Promise.withResolvers();
-      // Hashing and signing run on threads of their own: they come back without being picked.
-      await Promise.race([fiber.changed.promise, flush()]);
       await flush();
     }
   }

@@ -92,7 +92,10 @@ async function endDeadClaims(edge: Edge, node: NodeRecord): Promise<boolean> {
   for (const claim of node.claims) {
     if (edge.clock() - claim.at < GRACE_MS || await isHeld(edge, claim)) continue;
     edge.log.warn("claim_without_holder", { nodeId: node.id, taskId: claim.taskId, workspaceId: claim.workspaceId });
-    await change(edge.store, (tx) => endClaimOf(tx, edge, { nodeId: node.id, token: claim.token }), edge.clock);
+    // Handed over since the look, it belongs to a workspace that was not asked about.
+    const onlyIf = (now: Claim) => now.workspaceId === claim.workspaceId;
+    const ending = { nodeId: node.id, token: claim.token, onlyIf };
+    await change(edge.store, (tx) => endClaimOf(tx, edge, ending), edge.clock);
     ended = true;
   }
   return ended;

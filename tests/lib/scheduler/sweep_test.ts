@@ -1,9 +1,13 @@
 /** The sweeps: what lost hints left undone is mended, and one failure stops nothing else. */
 import { assert, assertEquals } from "@std/assert";
 import { sweep } from "../../../lib/scheduler/sweep.ts";
+import { sweepNodes } from "../../../lib/scheduler/sweeps/nodes.ts";
 import { markActive } from "../../../lib/nodes/lifecycle.ts";
 import { nodeKey, taskKey, workspaceKey } from "../../../lib/store/keys.ts";
-import { interceptLists } from "../../fakes/failing_store.ts";
+import { advanceTask } from "../../../lib/tasks/advance.ts";
+import { cancelTask } from "../../../lib/tasks/cancel.ts";
+import { reportWorkspace } from "../../../lib/tasks/report.ts";
+import { interceptLists, overtakeRead } from "../../fakes/failing_store.ts";
 import { claimRecord } from "../nodes/node_records.ts";
 import { type Bench, startBench } from "../tasks/fixture.ts";
 
@@ -195,4 +199,24 @@ Deno.test("two sweeps at once do nothing twice", async () => {
   await bench.settle();
   assertEquals(bench.test.provider.destroyed, [run.runtime.nodeId]);
   assertEquals((await bench.node(run.runtime.nodeId)).generation, 2);
+});
+
+Deno.test("a claim that was handed over while the sweep looked stays with its workspace", async () => {
+  await using bench = await startBench({ still: true });
+  const task = await bench.submit();
+  await advanceTask(bench.edge, task);
+  const { nodeId } = await bench.task(task);
+  await bench.agentOf(nodeId!);
+  later(bench, 100_000);
+  const store = overtakeRead(bench.edge.store, (key) => key[0] === "node", async () => {
+    await advanceTask(bench.edge, task);
+    await reportWorkspace(bench.edge, await bench.workspace((await bench.task(task)).workspaceId!), {
+      status: "ready",
+    });
+    await cancelTask(bench.edge, await bench.task(task), null);
+  });
+  await sweepNodes({ ...bench.edge, store });
+  const { workspaceId } = await bench.task(task);
+  assertEquals((await bench.workspace(workspaceId!)).status, "ready");
+  assertEquals((await bench.node(nodeId!)).claims.map((claim) => claim.workspaceId), [workspaceId]);
 });

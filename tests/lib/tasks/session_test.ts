@@ -1,6 +1,10 @@
 /** A run and its chat session: one for each task, from the first write on. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { failCommits } from "../../fakes/failing_store.ts";
+import { failCommits, overtakeRead } from "../../fakes/failing_store.ts";
+import { readProject } from "../../../lib/store/projects.ts";
+import { listLiveWorkspaces } from "../../../lib/store/workspaces.ts";
+import { openWorkspace } from "../../../lib/tasks/open_workspace.ts";
+import { releaseWorkspace } from "../../../lib/tasks/release.ts";
 import { startBench } from "./fixture.ts";
 
 Deno.test("T031-1 a submitted task has its session, with its id and title, in the same write", async () => {
@@ -105,4 +109,20 @@ Deno.test("T031-6 a manual workspace survives that its session could not be made
   assert(bench.test.log.some((line) => line.event === "session_not_made"));
   const agent = await bench.agentOf(opened.body.nodeId);
   assertEquals((await agent.begin()).workspaceId, opened.body.id);
+});
+
+Deno.test("a workspace opened by hand that is gone before its session is made gets none", async () => {
+  await using bench = await startBench({ still: true });
+  const { edge } = bench;
+  const projectId = (await bench.test.addProject()).id;
+  const project = await readProject(edge.store, projectId);
+  const release = async () => {
+    for await (const id of listLiveWorkspaces(edge.store)) await releaseWorkspace(edge, id);
+  };
+  const store = overtakeRead(edge.store, (key) => key[0] === "workspace", release);
+  const opening = { userId: bench.test.admin.user.id, project, body: { projectId }, idempotency: null };
+  const workspace = await openWorkspace({ ...edge, store }, opening);
+  assertEquals([workspace.status, workspace.sessionId], ["stopped", null]);
+  const sessions = await bench.test.admin.call(`GET /api/projects/${projectId}/sessions`);
+  assertEquals(sessions.body.items, []);
 });
