@@ -28,6 +28,8 @@ export interface ToolCall {
   rawInput: unknown;
   rawOutput: unknown;
   permission: { outcome: string; by: string } | null;
+  /** Why it was not permitted, in a sentence that stands before the output. */
+  refusal: string | null;
   startedAtMs: number;
 }
 
@@ -51,6 +53,7 @@ export function newToolCall(toolCallId: string, options: { messageId: string; no
     rawInput: undefined,
     rawOutput: undefined,
     permission: null,
+    refusal: null,
     startedAtMs: options.now,
   };
 }
@@ -87,7 +90,7 @@ export function toToolMessage(call: ToolCall, options: { now: number; cwd: strin
   if (call.rawInput !== undefined && call.rawInput !== null) metadata.input = cutInput(call.rawInput);
   if (call.permission) metadata.permission = call.permission;
   const truncatedBytes = addDiff(metadata, isFinished(call) ? makeDiff(call, options.cwd) : "");
-  return { content: outputOf(call) || fallback, toolMetadata: metadata, truncatedBytes };
+  return { content: contentOf(call) || fallback, toolMetadata: metadata, truncatedBytes };
 }
 
 function findTarget(call: ToolCall, cwd: string): string | null {
@@ -98,6 +101,10 @@ function findTarget(call: ToolCall, cwd: string): string | null {
 
 function shorten(path: string, cwd: string): string {
   return path.startsWith(`${cwd}/`) ? path.slice(cwd.length + 1) : path;
+}
+
+function contentOf(call: ToolCall): string {
+  return [call.refusal ?? "", outputOf(call)].filter((part) => part !== "").join("\n");
 }
 
 function outputOf(call: ToolCall): string {

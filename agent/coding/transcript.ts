@@ -96,16 +96,16 @@ export function reduce(state: Transcript, update: SessionUpdate, options: StepOp
 /** Notes how a tool call was permitted; the call itself may come after. */
 export function recordPermission(
   state: Transcript,
-  answer: { call: ToolCallFields; outcome: string; by: string },
+  answer: { call: ToolCallFields; outcome: string; by: string; refusal: string | null },
   options: StepOptions,
 ): Step {
-  const { call, outcome, by } = answer;
+  const { call, outcome, by, refusal } = answer;
   if (state.finishedTools.includes(call.toolCallId)) return { state, finished: [], open: null };
   // The request may speak of a status of its own; only updates of the call itself end it.
   const step = upsertTool(state, { ...call, status: null }, options);
   const known = step.state.tools.get(call.toolCallId);
   if (!known) return step;
-  const permitted = { ...known, permission: { outcome, by } };
+  const permitted = { ...known, permission: { outcome, by }, refusal };
   const after = withTool(step.state, permitted);
   return { state: after, finished: step.finished, open: toolRow(after, permitted, options.now) };
 }

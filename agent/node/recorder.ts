@@ -78,8 +78,8 @@ export class Recorder implements AsyncDisposable {
 
   /** Decides by the workspace's mode, and keeps the decision with the tool call. */
   permit(call: ToolCallFields, options: PermissionOption[]): RequestPermissionResponse {
-    const { response, recorded } = decidePermission(this.#options.permissionMode, options);
-    this.#apply(recordPermission(this.#state, { call, ...recorded }, this.#now()));
+    const { response, recorded, refusal } = decidePermission(this.#options.permissionMode, options);
+    this.#apply(recordPermission(this.#state, { call, ...recorded, refusal }, this.#now()));
     return response;
   }
 

@@ -213,6 +213,7 @@ Deno.test("a permission is recorded in the tool's metadata, also when it is aske
     call: { toolCallId: "t1", title: "rm -r build" },
     outcome: "allow_once",
     by: "policy",
+    refusal: null,
   }, { now: NOW, newId });
   const { finished } = play([{ sessionUpdate: "tool_call", toolCallId: "t1", status: "completed" }], asked.state);
   assertEquals(finished[0]?.content, "rm -r build");

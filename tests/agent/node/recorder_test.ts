@@ -20,6 +20,7 @@ function withRecorder(
     waiting: () => Promise<string[]>;
     workspaceId: string;
   }) => Promise<void>,
+  permissionMode: "autonomous" | "ask" = "autonomous",
 ) {
   return withDatabase(async (db) => {
     const [outbox, openMessages, workspaceId] = [makeOutbox(db), new OpenMessages(db), newId()];
@@ -30,7 +31,7 @@ function withRecorder(
         projectId: newId(),
         sessionId: newId(),
         cwd: "/home/ada/checkout",
-        permissionMode: "autonomous",
+        permissionMode,
         outbox,
         openMessages,
         live: (frame) => frames.push(frame),
@@ -77,3 +78,21 @@ Deno.test("thousands of messages at once are all written, in order", () =>
     assert(written.every((content, n) => content === `message ${n}`));
     assertEquals(recorder.lastAnswer, "message 2999");
   }));
+
+Deno.test("a tool call that is refused because the project asks says so, before what the coding agent says of it", () =>
+  withRecorder(async ({ recorder, waiting }) => {
+    const call = { toolCallId: "t1", title: "rm -r build" };
+    const options = [
+      { optionId: "yes", name: "Allow", kind: "allow_once" as const },
+      { optionId: "no", name: "Reject", kind: "reject_once" as const },
+    ];
+    assertEquals(recorder.permit(call, options), { outcome: { outcome: "selected", optionId: "no" } });
+    const output = { type: "content" as const, content: "Not permitted." };
+    recorder.take({ sessionUpdate: "tool_call_update", toolCallId: "t1", status: "failed", content: [output] });
+    // Without an option to refuse there is still a word on it.
+    assertEquals(recorder.permit({ ...call, toolCallId: "t2" }, []), { outcome: { outcome: "cancelled" } });
+    recorder.take({ sessionUpdate: "tool_call_update", toolCallId: "t2", status: "failed" });
+    await recorder.endTurn({ interrupted: false });
+    const refused = "Refused, because this project asks for permission and nobody can be asked here.";
+    assertEquals(await waiting(), [`${refused}\nNot permitted.`, refused]);
+  }, "ask"));
