@@ -19,7 +19,7 @@ export interface EndOptions {
 
 /** Ends everything of the session with this mark; `<instanceId>/` means every session. Gives what would not die. */
 export async function endProcesses(mark: string, options: EndOptions = {}): Promise<Process[]> {
-  const find = () => findAll(mark, options.leader);
+  const find = () => findProcesses(mark, options.leader);
   const found = await find();
   if (found.length === 0) return [];
   await signalAll(found, "SIGTERM");
@@ -34,7 +34,8 @@ export async function endProcesses(mark: string, options: EndOptions = {}): Prom
   return left;
 }
 
-async function findAll(mark: string, leader: Identity | undefined): Promise<Process[]> {
+/** Every process of the session with this mark, with what descends from it; this program itself is never among them. */
+export async function findProcesses(mark: string, leader: Identity | undefined): Promise<Process[]> {
   const processes = await listProcesses();
   const own = new Map((await selectMarked(processes, mark)).map((process) => [process.pid, process]));
   for (const process of processes) if (leader && isOfGroup(process, leader, processes)) own.set(process.pid, process);

@@ -7,6 +7,7 @@ import {
   client,
   type ClientConnection,
   type ContentBlock,
+  type McpServerStdio,
   methods,
   ndJsonStream,
   type PermissionOption,
@@ -17,6 +18,7 @@ import type { Logger } from "../../lib/log.ts";
 import type { Tokens } from "../../lib/wire/common.ts";
 import type { TurnReport } from "../../lib/wire/workspace.ts";
 import { endProcesses } from "../../lib/end_processes.ts";
+import type { Identity } from "../../lib/processes.ts";
 import { type Child, spawnChild } from "../process/spawn.ts";
 import { explainEnd, explainError } from "./failure.ts";
 import { LastLines } from "./last_lines.ts";
@@ -40,7 +42,18 @@ export interface AcpLaunch {
   /** `<instanceId>/<session>`: by it stragglers are found. */
   mark: string;
   limits: StallLimits;
+  /** How long each call at the start may take. */
+  startTimeoutMs?: number;
   log: Logger;
+}
+
+export interface OpenOptions {
+  cwd: string;
+  /** The conversation to go on with, by the coding agent's own id. */
+  resume: string | null;
+  events: AcpEvents;
+  /** Tool servers that the coding agent starts for itself. */
+  mcpServers?: McpServerStdio[];
 }
 
 export interface AcpEvents {
@@ -106,6 +119,11 @@ export class AcpSession implements AsyncDisposable {
     }
   }
 
+  /** The first process of the session, and the mark of all of them. */
+  get processes(): { leader: Identity; mark: string } {
+    return { leader: this.#child.leader, mark: this.#launch.mark };
+  }
+
   get isAlive(): boolean {
     return !this.closed.aborted;
   }
@@ -125,14 +143,16 @@ export class AcpSession implements AsyncDisposable {
   }
 
   /**
-   * Opens the conversation in `cwd`: the one named by `resume` where that is possible, else a new one. Throws an Error
-   * with a sentence for a person.
+   * Opens the conversation in `cwd`: the one named by `resume` where that is possible, else a new one. One that was
+   * opened while this process was kept warm is taken over. Throws an Error with a sentence for a person.
    */
-  async open(options: { cwd: string; resume: string | null; events: AcpEvents }): Promise<{ resumed: boolean }> {
-    const resumed = options.resume !== null && await this.#reopen(options.resume, options.cwd);
-    if (!resumed) {
-      const asked = this.#connection.agent.request(methods.agent.session.new, { cwd: options.cwd, mcpServers: [] });
-      this.#sessionId = (await this.#call(asked)).sessionId;
+  async open(options: OpenOptions): Promise<{ resumed: boolean }> {
+    const { cwd, mcpServers = [] } = options;
+    const resumed = options.resume !== null && await this.#reopen(options.resume, { cwd, mcpServers });
+    if (!resumed && this.#sessionId === null) {
+      const asked = this.#connection.agent.request(methods.agent.session.new, { cwd, mcpServers });
+      const { sessionId } = await this.#call(asked);
+      this.#sessionId = sessionId;
     }
     this.#events = options.events;
     return { resumed };
@@ -199,9 +219,9 @@ export class AcpSession implements AsyncDisposable {
     this.#canResume = Boolean(answer.agentCapabilities?.sessionCapabilities?.resume);
   }
 
-  async #reopen(sessionId: string, cwd: string): Promise<boolean> {
+  async #reopen(sessionId: string, place: { cwd: string; mcpServers: McpServerStdio[] }): Promise<boolean> {
     if (!this.isResumable) return false;
-    const request = { sessionId, cwd, mcpServers: [] };
+    const request = { sessionId, ...place };
     try {
       // With no events attached, what `session/load` replays is dropped: our own store has it.
       await this.#call<unknown>(
@@ -242,9 +262,9 @@ export class AcpSession implements AsyncDisposable {
 
   /** A call at the start: bounded in time, its failure told in a sentence. */
   async #call<T>(request: Promise<T>): Promise<T> {
-    const { profile } = this.#launch;
+    const { profile, startTimeoutMs = START_TIMEOUT_MS } = this.#launch;
     const { promise: late, reject } = Promise.withResolvers<never>();
-    const timer = setTimeout(() => reject(new Error(`no answer for ${START_TIMEOUT_MS / 1_000} s`)), START_TIMEOUT_MS);
+    const timer = setTimeout(() => reject(new Error(`no answer for ${startTimeoutMs / 1_000} s`)), startTimeoutMs);
     try {
       return await Promise.race([this.#request(request), late]);
     } catch (error) {

@@ -49,7 +49,9 @@ function demoProfile(config: ProfileConfig): Profile {
   return { id: "demo", label: "Demo (no model)", command, args: [...args, "demo"], env: {} };
 }
 
-async function isOnPath(command: string, path = ""): Promise<boolean> {
+/** Whether `command`, a name or a path, is a program of this machine. */
+export async function isOnPath(command: string, path = ""): Promise<boolean> {
+  if (command.includes("/")) return await isExecutable(command);
   const found = await Promise.all(
     path.split(":").filter((folder) => folder !== "").map((folder) => isExecutable(`${folder}/${command}`)),
   );

@@ -1,59 +1,47 @@
 /**
- * The coding agent of one workspace: started when it is needed, from the warm ones if possible, gone on with where it
- * can be, and ended with everything that it started.
+ * The coding agent of one workspace: its program, environment and folder, from the warm ones if possible. How its
+ * process lives and ends is `coding/agent_process.ts`.
  */
 import type { Runtime } from "../../lib/wire/workspace.ts";
-import { AcpSession } from "../coding/acp.ts";
+import type { AcpSession } from "../coding/acp.ts";
+import { AgentProcess, type Opened } from "../coding/agent_process.ts";
 import { findProfile } from "../coding/profiles.ts";
-import { endProcesses } from "../../lib/end_processes.ts";
 import type { Recorder } from "./recorder.ts";
 import { checkoutOf, type WorkspaceParts } from "./workspace_parts.ts";
-
-export interface Opened {
-  session: AcpSession;
-  /** Whether the conversation asked for is gone on with; a new one knows nothing of it. */
-  resumed: boolean;
-}
 
 export class CodingAgent implements AsyncDisposable {
   readonly #parts: WorkspaceParts;
   readonly #mark: string;
-  #session: AcpSession | null = null;
+  readonly #process: AgentProcess;
 
   constructor(parts: WorkspaceParts, workspaceId: string) {
     this.#parts = parts;
     this.#mark = `${parts.db.instanceId}/${workspaceId}`;
+    this.#process = new AgentProcess(this.#mark);
   }
 
   /** The coding agent with its conversation open. Throws an Error with a sentence for a person. */
   async open(runtime: Runtime, options: { resume: string | null; recorder: Recorder }): Promise<Opened> {
-    if (this.#session?.isAlive) return { session: this.#session, resumed: true };
-    await this.end();
-    const cwd = checkoutOf(this.#parts.db, runtime.workspaceId);
-    const session = this.#session = await this.#start(runtime, cwd);
     const { recorder, resume } = options;
-    const { resumed } = await session.open({
+    const cwd = checkoutOf(this.#parts.db, runtime.workspaceId);
+    return await this.#process.open(() => this.#start(runtime, cwd), () => ({
       cwd,
       resume,
       events: {
         onUpdate: (update) => recorder.take(update),
         onPermission: (call, choices) => recorder.permit(call, choices),
       },
-    });
-    return { session, resumed };
+    }));
   }
 
   /** Asks it to end its turn. */
   cancel(): void {
-    this.#session?.cancel();
+    this.#process.cancel();
   }
 
   /** Ends its processes, also those of which only the mark is known. */
   async end(): Promise<void> {
-    const session = this.#session;
-    this.#session = null;
-    await session?.[Symbol.asyncDispose]();
-    await endProcesses(this.#mark);
+    await this.#process.end();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

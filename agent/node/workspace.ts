@@ -17,7 +17,7 @@ import { requireSpace } from "./disk.ts";
 import { type Action, afterAnswer, type Change, describe, isLeaving, isWorking, nextAction } from "./phase.ts";
 import { pushWork } from "./push_work.ts";
 import { readRuntime } from "./read_runtime.ts";
-import { withRecap } from "./recap.ts";
+import { withRecap } from "../coding/recap.ts";
 import { Recorder } from "./recorder.ts";
 import { sentence, Tell } from "./tell.ts";
 import { runTurn } from "./turns.ts";

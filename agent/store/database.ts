@@ -134,7 +134,8 @@ class Ballast {
   }
 }
 
-async function makePrivateDirectory(directory: string): Promise<void> {
+/** Makes the directory, or closes an existing one to everybody else. */
+export async function makePrivateDirectory(directory: string): Promise<void> {
   try {
     await Deno.mkdir(directory, { recursive: true, mode: 0o700 });
     await Deno.chmod(directory, 0o700);
@@ -143,7 +144,8 @@ async function makePrivateDirectory(directory: string): Promise<void> {
   }
 }
 
-async function lockDirectory(directory: string): Promise<Deno.FsFile> {
+/** Takes the directory for this process alone. Throws DataDirectoryInUse when another one holds it. */
+export async function lockDirectory(directory: string): Promise<Deno.FsFile> {
   const path = join(directory, "agent.lock");
   const file = await Deno.open(path, { read: true, write: true, create: true, mode: 0o600 });
   if (!await file.tryLock(true)) {
@@ -182,7 +184,8 @@ async function migrate(client: Client): Promise<void> {
   }
 }
 
-function readInstanceId(directory: string): string {
+/** The id that the directory was given when it was first used: first part of every mark of its processes. */
+export function readInstanceId(directory: string): string {
   const path = join(directory, "instance-id");
   try {
     const known = Deno.readTextFileSync(path).trim();

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { afterAnswer, describe, nextAction, type Phase } from "../../../agent/node/phase.ts";
-import { withRecap } from "../../../agent/node/recap.ts";
+import { withRecap } from "../../../agent/coding/recap.ts";
 import { reachedLimit } from "../../../agent/node/run_limits.ts";
 import type { WorkspaceRow } from "../../../agent/store/workspaces.ts";
 import { newId } from "../../../lib/ids.ts";
