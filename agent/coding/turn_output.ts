@@ -1,0 +1,234 @@
+/**
+ * What a coding agent does in a chat session becomes events for whoever watches and messages for the store. Events
+ * leave in order; the disk is written behind them, the growing message now and then. A flood is cut off.
+ */
+import type { PermissionOption, RequestPermissionResponse } from "@agentclientprotocol/sdk/unstable";
+import { cutText } from "../../lib/bytes.ts";
+import { newId } from "../../lib/ids.ts";
+import { type HistoryMessage, makeFrame, type SessionEvent, type ToolUseDisplay } from "../../lib/wire/chat_engine.ts";
+import type { ToolMetadata } from "../../lib/wire/message.ts";
+import type { OutboxRow } from "../store/outbox.ts";
+import { DeltaPacer } from "./delta_pacer.ts";
+import { decidePermission } from "./permissions.ts";
+import { endTurn, newTranscript, openRows, recordPermission, reduce, startTurn, type Step } from "./transcript.ts";
+import type { SessionUpdate, ToolCallFields } from "./updates.ts";
+
+const SAVE_EVERY_MS = 500;
+/** Text of one turn; a person reads less in a day. */
+const TURN_TEXT_MAX = 16 * 1024 * 1024;
+const CONTENT_MAX = 1024 * 1024;
+const RESULT_MAX = 32 * 1024;
+/** Finished messages that a reader gets who comes while they are on their way to the disk. */
+const RECENT_MAX = 500;
+
+export interface TurnOutputOptions {
+  sessionId: string;
+  cwd: string;
+  /** Of the coding agent's own process; a turn is cancelled by it. */
+  onFlood: () => void;
+  emit: (event: SessionEvent) => void;
+  store: (messages: HistoryMessage[]) => Promise<void>;
+}
+
+export class TurnOutput {
+  readonly #options: TurnOutputOptions;
+  readonly #pacer: DeltaPacer;
+  #state;
+  #seq = 0;
+  #count = 0;
+  #textChars = 0;
+  #recent: HistoryMessage[] = [];
+  #announced = new Set<string>();
+  #lastDeltaOf: string | null = null;
+  #timer: ReturnType<typeof setTimeout> | null = null;
+  #written: Promise<void> = Promise.resolve();
+  #failure: unknown = null;
+
+  constructor(options: TurnOutputOptions) {
+    this.#options = options;
+    const { sessionId, cwd } = options;
+    this.#state = newTranscript({ workspaceId: sessionId, projectId: null, sessionId, cwd });
+    this.#pacer = new DeltaPacer((delta) => this.emit((seq) => makeFrame("stream_delta", { ...this.#id, delta, seq })));
+  }
+
+  /** The number of the last frame. */
+  get seq(): number {
+    return this.#seq;
+  }
+
+  /** Messages finished so far, by this process of ours. */
+  get messageCount(): number {
+    return this.#count;
+  }
+
+  get isFlooded(): boolean {
+    return this.#textChars > TURN_TEXT_MAX;
+  }
+
+  /** Emits one event with the next number; what was said before it goes first. */
+  emit(make: (seq: number) => SessionEvent): void {
+    this.#options.emit(make(++this.#seq));
+  }
+
+  /** Begins a turn with a person's message. */
+  start(text: string): void {
+    this.#textChars = 0;
+    this.#lastDeltaOf = null;
+    this.#recent = [];
+    this.#announced = new Set();
+    this.#state = startTurn(this.#state, text);
+    this.add("user", text);
+  }
+
+  /** A message that no coding agent said. */
+  add(role: "user" | "system", content: string): void {
+    this.#finish([{ message_id: newId(), role, content, created_at: new Date().toISOString() }]);
+  }
+
+  take(update: SessionUpdate): void {
+    if (this.isFlooded) return;
+    if ("content" in update && typeof update.content === "string") this.#countText(update.content);
+    const step = reduce(this.#state, update, this.#now());
+    this.#apply(step);
+    if (update.sessionUpdate === "agent_message_chunk") this.#say(update.content, step.open?.messageId ?? null);
+    if (step.open?.role === "tool") this.#announce(step.open);
+  }
+
+  /** Nobody is asked here: what a coding agent wants to do it may do once, and that is recorded. */
+  permit(call: ToolCallFields, options: PermissionOption[]): RequestPermissionResponse {
+    const { response, recorded, ...why } = decidePermission("autonomous", options);
+    this.#apply(recordPermission(this.#state, { call, ...recorded, ...why }, this.#now()));
+    return response;
+  }
+
+  /** Ends the turn's output. Resolves when all of it is on the disk; throws when it could not be written. */
+  async end(options: { interrupted: boolean }): Promise<void> {
+    this.#apply(endTurn(this.#state, { ...this.#now(), ...options }));
+    this.#pacer.flush();
+    await this.settle();
+    const failure = this.#failure;
+    this.#failure = null;
+    if (failure) throw failure;
+  }
+
+  /** Resolves when what was handed to the disk so far is there, or has failed. */
+  async settle(): Promise<void> {
+    if (this.#timer !== null) this.#saveOpen();
+    await this.#written;
+  }
+
+  /** What the disk may lack: the newest messages, and those that still grow. `seq` covers exactly these. */
+  snapshot(): { recent: HistoryMessage[]; open: HistoryMessage[]; seq: number } {
+    this.#pacer.flush();
+    return { recent: this.#recent, open: this.#open(), seq: this.#seq };
+  }
+
+  get #id(): { session_id: string } {
+    return { session_id: this.#options.sessionId };
+  }
+
+  #apply(step: Step): void {
+    this.#state = step.state;
+    for (const row of step.finished) if (row.role === "tool") this.#tellResult(row);
+    if (step.finished.length > 0) this.#finish(step.finished.map((row) => toMessage(row, false)));
+    if (step.open) this.#timer ??= setTimeout(() => this.#saveOpen(), SAVE_EVERY_MS);
+  }
+
+  #say(text: string, messageId: string | null): void {
+    // Two answers in a row are two messages; in one stream of text a blank line parts them.
+    const parted = this.#lastDeltaOf !== null && messageId !== null && this.#lastDeltaOf !== messageId;
+    this.#lastDeltaOf = messageId ?? this.#lastDeltaOf;
+    this.#pacer.push(parted ? `\n\n${text}` : text);
+  }
+
+  /** Once for each call, when it is known what it is called with. */
+  #announce(row: OutboxRow): void {
+    const tool = row.toolMetadata;
+    if (!tool || this.#announced.has(tool.toolCallId)) return;
+    this.#announced.add(tool.toolCallId);
+    this.#lastDeltaOf = null;
+    this.#pacer.flush();
+    this.emit((seq) =>
+      makeFrame("tool_use", {
+        ...this.#id,
+        tool_use_id: tool.toolCallId,
+        tool: tool.tool,
+        input: tool.input ?? null,
+        seq,
+      })
+    );
+  }
+
+  #tellResult(row: OutboxRow): void {
+    this.#announce(row);
+    const display = row.toolMetadata && toDisplay(row.toolMetadata, row.content);
+    if (!display) return;
+    this.#pacer.flush();
+    this.emit((seq) =>
+      makeFrame("tool_result", {
+        ...this.#id,
+        tool_use_id: display.tool_use_id,
+        result: display.result ?? "",
+        status: display.status === "error" ? "error" : "success",
+        duration_ms: display.duration_ms ?? 0,
+        seq,
+      })
+    );
+  }
+
+  #finish(messages: HistoryMessage[]): void {
+    this.#count += messages.length;
+    this.#recent = [...this.#recent, ...messages].slice(-RECENT_MAX);
+    this.#write(messages);
+  }
+
+  #saveOpen(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    const open = this.#open();
+    if (open.length > 0) this.#write(open);
+  }
+
+  #write(messages: HistoryMessage[]): void {
+    this.#written = this.#written.then(() => this.#options.store(messages)).catch((error) => {
+      this.#failure ??= error;
+    });
+  }
+
+  #open(): HistoryMessage[] {
+    return openRows(this.#state, Date.now()).map((row) => toMessage(row, true));
+  }
+
+  #countText(text: string): void {
+    this.#textChars += text.length;
+    if (this.isFlooded) this.#options.onFlood();
+  }
+
+  #now() {
+    return { now: Date.now(), newId };
+  }
+}
+
+function toMessage(row: OutboxRow, isOpen: boolean): HistoryMessage {
+  const message: HistoryMessage = {
+    message_id: row.messageId,
+    role: row.role,
+    content: cutText(row.content, CONTENT_MAX),
+    created_at: row.createdAt,
+  };
+  if (row.toolMetadata) message.tool = toDisplay(row.toolMetadata, row.content);
+  if (isOpen || row.flags?.interrupted) message.partial = true;
+  return message;
+}
+
+function toDisplay(tool: ToolMetadata, output: string): ToolUseDisplay {
+  const status = { executing: "executing", completed: "success", failed: "error" } as const;
+  return {
+    tool_use_id: tool.toolCallId,
+    tool: tool.tool,
+    input: tool.input ?? null,
+    status: status[tool.status],
+    result: tool.status === "executing" ? null : cutText(output, RESULT_MAX),
+    duration_ms: tool.durationMs ?? null,
+  };
+}
