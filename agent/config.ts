@@ -108,7 +108,7 @@ export function readDataDir(environment: Environment): string {
 }
 
 /** The argv that starts this very program again: the packed file, the compiled one, or Deno with the source. */
-function selfCommand(executable: string | null): string[] {
+export function selfCommand(executable: string | null): string[] {
   if (executable !== null) return [executable];
   if (Deno.build.standalone) return [Deno.execPath()];
   return [Deno.execPath(), "run", "-A", new URL("./main.ts", import.meta.url).pathname];

@@ -10,11 +10,14 @@ import { AGENT_VERSION, readAgentConfig, readDataDir } from "./config.ts";
 
 /** When the end takes longer than this, something hangs: what matters is on the disk already. */
 const END_MAX_MS = 15_000;
+/** Running turns are given 30 s, and then their processes have to end. */
+const SERVE_END_MAX_MS = 60_000;
 
 const HELP = `hearth-agent ${AGENT_VERSION}
 
 Usage: hearth-agent COMMAND
 
+  serve     chat with a coding agent on this machine, in a browser (HEARTH_API_KEY is the key to it)
   node      run workspaces for an edge (configured by the environment: NODE_ID, CONTROL_PLANE_URL, …)
   doctor    check git, coding agents, disk, edge and clock, and say what to put right
   outbox    look at messages that wait here, and send refused ones again
@@ -31,6 +34,8 @@ export async function main(args: string[]): Promise<number> {
     switch (command) {
       case "node":
         return await runNodeCommand();
+      case "serve":
+        return await runServeCommand();
       case "demo": {
         const { runDemo } = await import("./coding/demo.ts");
         await runDemo();
@@ -63,20 +68,38 @@ export async function main(args: string[]): Promise<number> {
 async function runNodeCommand(): Promise<number> {
   const config = readAgentConfig(Deno.env.toObject());
   const log = createLogger(config.logLevel).with({ nodeId: config.nodeId });
+  return await untilSignal(END_MAX_MS, async (stop) => {
+    const { runNode } = await import("./node/run.ts");
+    const reason = await runNode(config, log, stop);
+    log.info("agent_ended", { reason });
+    if (reason === "edge_lost" && config.hearthPoweroff) await powerOff();
+    return 0;
+  });
+}
+
+async function runServeCommand(): Promise<number> {
+  const { hideKeys, readServeConfig } = await import("./serve/config.ts");
+  const config = readServeConfig(Deno.env.toObject());
+  const log = createLogger(config.logLevel, (line) => print(`${hideKeys(line, config)}\n`, Deno.stderr));
+  return await untilSignal(SERVE_END_MAX_MS, async (stop) => {
+    const { runServe } = await import("./serve/run.ts");
+    const onReady = (url: string) => print(`Open ${url} and sign in with HEARTH_API_KEY.\n`);
+    return await runServe(config, { stop, log, onReady }) ? 0 : 1;
+  });
+}
+
+/** Runs `work` with a signal that aborts on SIGTERM and SIGINT; `limitMs` later the program ends in any case. */
+async function untilSignal(limitMs: number, work: (stop: AbortSignal) => Promise<number>): Promise<number> {
   const stop = new AbortController();
   let guard: ReturnType<typeof setTimeout> | undefined;
   const onSignal = () => {
     stop.abort(new Error("the agent was told to end"));
-    guard ??= setTimeout(() => Deno.exit(0), END_MAX_MS);
+    guard ??= setTimeout(() => Deno.exit(0), limitMs);
   };
   const signals = ["SIGTERM", "SIGINT"] as const;
   for (const signal of signals) Deno.addSignalListener(signal, onSignal);
   try {
-    const { runNode } = await import("./node/run.ts");
-    const reason = await runNode(config, log, stop.signal);
-    log.info("agent_ended", { reason });
-    if (reason === "edge_lost" && config.hearthPoweroff) await powerOff();
-    return 0;
+    return await work(stop.signal);
   } finally {
     clearTimeout(guard);
     for (const signal of signals) Deno.removeSignalListener(signal, onSignal);

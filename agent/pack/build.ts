@@ -3,7 +3,7 @@
  * runs this, for that kind of machine. `header.sh` says what happens at its start.
  */
 import { gzipSync } from "node:zlib";
-import { ADDON_NAME, bundleAgent, findAddon } from "./bundle.ts";
+import { ADDON_NAME, bundleAgent, bundlePage, findAddon, PAGE_NAME } from "./bundle.ts";
 import { publish, sha256 } from "./publish.ts";
 import { concat, makeTar, type TarFile } from "./tar.ts";
 
@@ -17,6 +17,7 @@ if (import.meta.main) await publish(Deno.args[0] ?? DEFAULT_OUTPUT, await packAg
 async function packAgent(): Promise<Uint8Array<ArrayBuffer>> {
   return await makeExecutable([
     { name: "agent.mjs", bytes: await bundleAgent(ENTRY) },
+    { name: PAGE_NAME, bytes: await bundlePage() },
     { name: ADDON_NAME, bytes: await Deno.readFile(findAddon()) },
     { name: "deno", bytes: await Deno.readFile(Deno.execPath()), isExecutable: true },
   ]);

@@ -7,6 +7,9 @@ import { build, type Plugin, stop } from "esbuild";
 import { createRequire } from "node:module";
 
 export const ADDON_NAME = "libsql.node";
+/** The chat engine's page, bundled beforehand: the program has no bundler with it. */
+export const PAGE_NAME = "page.json";
+const PAGE_BUNDLER = new URL("../serve/bundle_page.ts", import.meta.url).pathname;
 const COMPUTED_REQUIRE = "return require(`@libsql/${target}`);";
 
 /** Packages in CommonJS ask for `require`, which a module has to make for itself. */
@@ -23,6 +26,7 @@ export async function bundleAgent(entry: string): Promise<Uint8Array> {
       format: "esm",
       platform: "node",
       conditions: ["deno"],
+      external: ["esbuild"],
       target: "esnext",
       banner: { js: BANNER },
       jsx: "automatic",
@@ -35,6 +39,14 @@ export async function bundleAgent(entry: string): Promise<Uint8Array> {
   } finally {
     await stop();
   }
+}
+
+/** The chat engine's page as the program reads it. Throws when it does not compile. */
+export async function bundlePage(): Promise<Uint8Array> {
+  const command = new Deno.Command(Deno.execPath(), { args: ["run", "-A", PAGE_BUNDLER], stdin: "null" });
+  const { success, stdout, stderr } = await command.output();
+  if (!success) throw new Error(`The chat page could not be bundled: ${new TextDecoder().decode(stderr)}`);
+  return stdout;
 }
 
 const besideTheBundle: Plugin = {

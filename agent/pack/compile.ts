@@ -3,7 +3,7 @@
  * needs Deno's base executable, which it downloads; where it cannot be reached, a sentence says what to do instead.
  * It compiles the bundle and the addon alone: given the source, it would embed every package of the repository.
  */
-import { ADDON_NAME, bundleAgent, findAddon } from "./bundle.ts";
+import { ADDON_NAME, bundleAgent, bundlePage, findAddon, PAGE_NAME } from "./bundle.ts";
 import { publish } from "./publish.ts";
 
 const ENTRY = new URL("../main.ts", import.meta.url).pathname;
@@ -17,6 +17,7 @@ if (import.meta.main) Deno.exit(await compileAgent(Deno.args[0] ?? DEFAULT_OUTPU
 async function compileAgent(output: string): Promise<number> {
   await using folder = await makeFolder();
   await Deno.writeFile(`${folder.path}/agent.mjs`, await bundleAgent(ENTRY));
+  await Deno.writeFile(`${folder.path}/${PAGE_NAME}`, await bundlePage());
   await Deno.copyFile(findAddon(), `${folder.path}/${ADDON_NAME}`);
   const { code, stderr } = await runCompile(folder.path);
   if (code === 0) await publish(output, await Deno.readFile(`${folder.path}/hearth-agent`));
@@ -30,7 +31,17 @@ async function explain(stderr: Uint8Array): Promise<void> {
 }
 
 function runCompile(cwd: string): Promise<Deno.CommandOutput> {
-  const flags = ["-A", "--no-check", "--no-config", "--include", ADDON_NAME, "--output", "hearth-agent"];
+  const flags = [
+    "-A",
+    "--no-check",
+    "--no-config",
+    "--include",
+    ADDON_NAME,
+    "--include",
+    PAGE_NAME,
+    "--output",
+    "hearth-agent",
+  ];
   return new Deno.Command(Deno.execPath(), { args: ["compile", ...flags, "agent.mjs"], cwd, stdin: "null" }).output();
 }
 

@@ -55,7 +55,9 @@ Deno.test("version, help, and what to do when the call is wrong", async () => {
   );
   assertEquals([version!.code, version!.out], [0, `${AGENT_VERSION}\n`]);
   assertEquals(help!.code, 0);
-  for (const command of ["node", "doctor", "outbox", "demo", "version"]) assertStringIncludes(help!.out, command);
+  for (const command of ["serve", "node", "doctor", "outbox", "demo", "version"]) {
+    assertStringIncludes(help!.out, command);
+  }
   assertEquals([wrong!.code, wrong!.out, wrong!.err], [2, "", help!.out]);
   assertEquals([none!.code, none!.err], [2, help!.out]);
 });

@@ -22,8 +22,14 @@ async function pack(): Promise<Packed> {
 }
 
 /** Nothing of this environment but the system's own programs. */
-function bare({ executable, folder }: Packed, args: string[], stdin: "null" | "piped" = "null"): Deno.ChildProcess {
+function bare(
+  { executable, folder }: Packed,
+  args: string[],
+  stdin: "null" | "piped" = "null",
+  more: Record<string, string> = {},
+): Deno.ChildProcess {
   const env = {
+    ...more,
     PATH: "/usr/bin:/bin",
     AGENT_DATA_DIR: `${folder}/data`,
     NODE_ID: "0190b0a0-0000-7000-8000-000000000001",
@@ -64,6 +70,29 @@ Deno.test("the packed agent runs where there is no Deno", async (t) => {
     const { code, stdout, stderr } = await run(packed, ["outbox", "list"]);
     assertEquals(code, 0, stdout + stderr);
     assertMatch(stdout, /0 waiting/);
+  });
+
+  await t.step("TASK-015-AC1 as the chat engine it becomes ready, and brings its page along", async () => {
+    const child = bare(packed, ["serve"], "null", {
+      HEARTH_API_KEY: "a-key-for-this-test",
+      DATABASE_URL: `file:${packed.folder}/sessions.db`,
+      PROJECT_DIR: packed.folder,
+      PREWARM_POOL_SIZE: "1",
+      PORT: "0",
+    });
+    const reader = child.stdout.getReader();
+    const { value } = await reader.read();
+    const url = new TextDecoder().decode(value).match(/http:\S+/)![0];
+    const ready = await fetch(`${url}/api/v1/health/ready`);
+    assertEquals([ready.status, (await ready.json()).status], [200, "ready"]);
+    const page = await fetch(url);
+    assertMatch(await page.text(), /<script type="module" src="\/assets\/page.js">/);
+    const script = await fetch(`${url}/assets/page.js`);
+    assert((await script.text()).includes("/ws/v1/chat"));
+    child.kill("SIGTERM");
+    const said = await new Response(child.stderr).text();
+    await reader.cancel();
+    assertEquals((await child.status).code, 0, said);
   });
 
   await t.step("as the demo coding agent it is one process that speaks ACP and ends with its input", async () => {

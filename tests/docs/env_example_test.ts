@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import type { z } from "zod";
 import { agentEnvironment } from "../../agent/config.ts";
+import { serveEnvironment } from "../../agent/serve/config.ts";
 import { edgeEnvironment } from "../../lib/config.ts";
 import { readEnv } from "../../lib/env.ts";
 
@@ -14,10 +15,10 @@ interface Line {
 }
 
 /** The variables of each part of the file, by the first words of the part's title. */
-async function readParts(): Promise<{ edge: Line[]; agent: Line[] }> {
+async function readParts(): Promise<{ edge: Line[]; agent: Line[]; serve: Line[] }> {
   const text = await Deno.readTextFile(EXAMPLE);
-  const [, edge = "", agent = ""] = text.split(/^# --- The (?:edge|agent): .* ---$/m);
-  return { edge: readLines(edge), agent: readLines(agent) };
+  const [, edge = "", agent = "", serve = ""] = text.split(/^# --- The (?:edge|agent|chat engine): .* ---$/m);
+  return { edge: readLines(edge), agent: readLines(agent), serve: readLines(serve) };
 }
 
 function readLines(part: string): Line[] {
@@ -33,7 +34,11 @@ function readLines(part: string): Line[] {
 }
 
 /** What has to be given, and has no default: something that is valid. */
-const GIVEN = { NODE_ID: crypto.randomUUID(), CONTROL_PLANE_URL: "https://hearth.example.org" };
+const GIVEN = {
+  NODE_ID: crypto.randomUUID(),
+  CONTROL_PLANE_URL: "https://hearth.example.org",
+  HEARTH_API_KEY: "a-key",
+};
 
 function assertSame(lines: Line[], schema: z.ZodObject): void {
   const names = lines.map((line) => line.name);
@@ -63,4 +68,8 @@ Deno.test("T077 .env.example lists every variable of the edge with its default, 
 
 Deno.test("T077 .env.example lists every variable of the agent with its default, and no other", async () => {
   assertSame((await readParts()).agent, agentEnvironment);
+});
+
+Deno.test("T077 .env.example lists every variable of the chat engine with its default, and no other", async () => {
+  assertSame((await readParts()).serve, serveEnvironment);
 });

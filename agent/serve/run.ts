@@ -1,0 +1,177 @@
+/**
+ * `hearth-agent serve`: puts the chat engine together in an order in which nothing is reached before it can answer, and
+ * takes it apart so that no process outlives it.
+ */
+import { basename, dirname, join } from "node:path";
+import type { Logger } from "../../lib/log.ts";
+import { AcpSession } from "../coding/acp.ts";
+import { ExtensionLinks } from "../coding/extension_links.ts";
+import { type Extensions, loadExtensions, usableServers } from "../coding/extensions.ts";
+import { Monitor } from "../coding/monitor_loop.ts";
+import { Prewarm, type Recipe } from "../coding/prewarm.ts";
+import { SessionManager } from "../coding/sessions.ts";
+import { lockDirectory, makePrivateDirectory, readInstanceId } from "../store/database.ts";
+import { makeApp, type ServerState } from "./app.ts";
+import type { ServeConfig } from "./config.ts";
+import { ENDINGS, explainFailure, RATE_LIMIT } from "./errors.ts";
+import { Hub } from "./hub.ts";
+import { loadPage } from "./page_files.ts";
+import { SessionStore } from "./store.ts";
+
+/** A warm process that failed for another reason than a rate limit is tried again after this. */
+const RETRY_MS = 5_000;
+
+export interface ServeOptions {
+  /** Ends the server. */
+  stop: AbortSignal;
+  log: Logger;
+  /** Called when the server is ready, with its address. */
+  onReady?: (url: string) => void;
+  /** Called when the health routes answer. */
+  onListening?: (url: string) => void;
+  /** How long running turns may go on when the server ends. */
+  turnGraceMs?: number;
+  monitor?: { memoryEveryMs?: number; durationEveryMs?: number; diskEveryMs?: number };
+}
+
+/** Runs until `stop` aborts. False: no coding agent could be started. */
+export async function runServe(config: ServeConfig, options: ServeOptions): Promise<boolean> {
+  const { log, stop } = options;
+  await using parts = new AsyncDisposableStack();
+  // Beside the database, and named for it, so that two databases in one folder keep apart.
+  const folder = join(dirname(config.databasePath), `${basename(config.databasePath)}.state`);
+  await makePrivateDirectory(folder);
+  const lock = await lockDirectory(folder);
+  parts.defer(() => lock.close());
+  const instanceId = readInstanceId(folder);
+  const store = parts.use(await SessionStore.open(config.databasePath, log));
+  const links = parts.use(new ExtensionLinks(config.projectDir, log));
+  const load = async () => {
+    const extensions = await loadExtensions(config.projectDir, { path: config.childEnvironment.PATH ?? "", log });
+    await links.update(extensions);
+    return extensions;
+  };
+  const first = await load();
+  const state: ServerState = { engine: null, wasWarm: false, isClosing: false };
+  const app = makeApp({ apiKey: config.apiKey, maxSessions: config.maxSessions, state, log });
+  const server = Deno.serve({ hostname: config.host, port: config.port, onListen: () => {} }, app.fetch);
+  parts.defer(() => server.shutdown());
+  const url = `http://${config.host.includes(":") ? `[${config.host}]` : config.host}:${server.addr.port}`;
+  options.onListening?.(url);
+  const prewarm = parts.use(
+    new Prewarm({
+      size: config.prewarmPoolSize,
+      cwd: config.projectDir,
+      instanceId,
+      retryAfterMs: (reason) => RATE_LIMIT.test(reason) ? config.prewarmBackoffMs : RETRY_MS,
+      log,
+    }),
+  );
+  const manager = parts.use(
+    new SessionManager({
+      storage: store,
+      maxSessions: config.maxSessions,
+      turnGraceMs: options.turnGraceMs,
+      endings: ENDINGS,
+      launch: (mark, onCold) => launch({ config, prewarm, load, log }, { mark, onCold }),
+      explain: explainFailure,
+      instanceId,
+      cwd: config.projectDir,
+      log,
+    }),
+  );
+  await manager.start();
+  if (!await prewarm.start(recipeOf(config, first))) {
+    log.critical("no_coding_agent", { profile: config.profile.id });
+    return false;
+  }
+  state.wasWarm = true;
+  const monitor = parts.use(
+    new Monitor({
+      ...options.monitor,
+      manager,
+      limits: limitsOf(config),
+      instanceId,
+      warmMarks: () => prewarm.marks,
+      folder,
+      log,
+    }),
+  );
+  monitor.start();
+  const hub = new Hub();
+  parts.defer(manager.listen((event) => hub.deliver(event)));
+  const orphanWatch = watchOrphanTurns(config, { manager, hub });
+  parts.defer(() => clearInterval(orphanWatch));
+  state.engine = { manager, prewarm, hub, extensions: load, page: await loadPage() };
+  log.info("serving", { url, profile: config.profile.id, projectDir: config.projectDir });
+  options.onReady?.(url);
+  await untilAborted(stop);
+  log.info("server_ending");
+  state.isClosing = true;
+  hub.shutDown();
+  return true;
+}
+
+interface LaunchParts {
+  config: ServeConfig;
+  prewarm: Prewarm;
+  load: () => Promise<Extensions>;
+  log: Logger;
+}
+
+/** A warm process where one fits what lies on the disk now, else one that is started for this session. */
+async function launch({ config, prewarm, load, log }: LaunchParts, options: { mark: string; onCold?: () => void }) {
+  const recipe = recipeOf(config, await load());
+  const { cwd, mcpServers } = recipe.session!;
+  const place = { cwd, mcpServers };
+  const ready = prewarm.takeReady(recipe);
+  if (ready) return { session: ready, source: "pre-warmed" as const, place };
+  options.onCold?.();
+  const { profile, env, limits, startTimeoutMs } = recipe;
+  const session = await AcpSession.start({ profile, env, limits, startTimeoutMs, cwd, mark: options.mark, log });
+  return { session, source: "cold-start" as const, place };
+}
+
+function recipeOf(config: ServeConfig, extensions: Extensions): Recipe {
+  return {
+    profile: config.profile,
+    env: config.childEnvironment,
+    limits: { turnStallTimeoutMs: config.turnStallTimeoutMs, toolStallTimeoutMs: config.toolStallTimeoutMs },
+    startTimeoutMs: config.prewarmTimeoutMs,
+    session: {
+      cwd: config.projectDir,
+      mcpServers: usableServers(extensions),
+      fingerprint: extensions.fingerprint,
+    },
+  };
+}
+
+function limitsOf(config: ServeConfig) {
+  return {
+    maxDurationMs: config.maxSessionDurationMs,
+    warningPercent: config.durationWarningPercent,
+    maxRssBytes: config.maxSessionRssBytes,
+    idleTimeoutMs: config.sessionIdleTimeoutMs,
+    idleGraceMs: config.sessionIdleGraceMs,
+  };
+}
+
+/** Where it is asked for, interrupts turns that nobody has watched for so long. */
+function watchOrphanTurns(config: ServeConfig, { manager, hub }: { manager: SessionManager; hub: Hub }) {
+  const limitMs = config.orphanTurnTimeoutMs;
+  if (limitMs === 0) return undefined;
+  const alone = new Map<string, number>();
+  return setInterval(() => {
+    const now = performance.now();
+    for (const session of manager.live) {
+      if (!session.isTurnRunning || hub.isWatched(session.id)) alone.delete(session.id);
+      else if (!alone.has(session.id)) alone.set(session.id, now);
+      else if (now - alone.get(session.id)! >= limitMs) session.interrupt();
+    }
+  }, Math.min(limitMs, 1_000));
+}
+
+async function untilAborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+}
