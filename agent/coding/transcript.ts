@@ -135,6 +135,12 @@ export function closeInterrupted(row: OutboxRow): OutboxRow {
   return { ...row, toolMetadata, flags: { ...row.flags, interrupted: true } };
 }
 
+/** Everything that still grows, as it stands: what somebody who comes in the middle of a turn must see. */
+export function openRows(state: Transcript, now: number): OutboxRow[] {
+  const tools = [...state.tools.values()].map((call) => toolRow(state, call, now));
+  return state.open && state.open.content !== "" ? [...tools, textRow(state, state.open, null)] : tools;
+}
+
 interface Chunk {
   role: OpenText["role"];
   text: string;
