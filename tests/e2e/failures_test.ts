@@ -1,10 +1,14 @@
 /** How a run ends that does not end well: states, messages, what is kept and what is cleaned up. Nothing is replaced. */
 import { assert, assertEquals, assertExists, assertStringIncludes } from "@std/assert";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { startTestEdge, type TestEdge } from "../edge.ts";
 import { LiveClient } from "../live_client.ts";
 import { TestRepository } from "../repository.ts";
+import { wait } from "../../lib/backoff.ts";
+import { listProcesses } from "../../lib/processes.ts";
 import type { Task } from "../../lib/wire/task.ts";
+
+const COMMANDS_WAIT_MAX_MS = 20_000;
 
 interface Scene extends AsyncDisposable {
   test: TestEdge;
@@ -80,6 +84,15 @@ Deno.test("a repository that cannot be cloned: task failed with Git's reason, no
   assertEquals(task.status, "failed");
   assertStringIncludes(task.errorMessage!, "/nowhere/at/all.git");
   assertEquals((await transcriptOf(scene, task)).map((message) => message.role), ["user"]);
+  assertEquals((await sessionOf(scene, task)).status, "error");
+
+  await scene.live.workspace("stopped");
+  const workspace = await workspaceOf(scene, task);
+  assertEquals([workspace.status, workspace.keptUntil], ["stopped", null], "nothing is there that could be kept");
+  const node = await nodeOf(scene, task);
+  assertEquals([node.status, node.claims], ["warm", []]);
+  const left = await Array.fromAsync(Deno.readDir(dirname(folderOf(scene, task))));
+  assertEquals(left.map((entry) => entry.name), [], "no files on the node");
 });
 
 Deno.test("a push that is refused: completed with a warning, the workspace kept until its time is up", async () => {
@@ -106,11 +119,14 @@ Deno.test("a cancel in the middle: the command ends at once, the files are kept,
       frame.type === "message.live" && frame.toolMetadata?.status === "executing" &&
       /sleep 600/.test(JSON.stringify(frame.toolMetadata)),
   );
+  const running = (await scene.test.admin.call(`GET /api/projects/${scene.projectId}/tasks/${submitted.taskId}`)).body;
+  await untilCommands(scene, running, (commands) => commands.includes("sleep 600"));
   const cancelled = await scene.test.admin.call(
     `POST /api/projects/${scene.projectId}/tasks/${submitted.taskId}/cancel`,
   );
   assertEquals([cancelled.status, cancelled.body.status], [202, "cancelled"]);
   const task = await scene.live.task(submitted.taskId, "cancelled");
+  await untilCommands(scene, task, (commands) => commands.length === 0);
   assertEquals((await sessionOf(scene, task)).status, "stopped");
   assertExists((await workspaceOf(scene, task)).keptUntil);
   assertEquals([await readFileOf(scene, task, "early.txt"), await readFileOf(scene, task, "late.txt")], [
@@ -119,7 +135,6 @@ Deno.test("a cancel in the middle: the command ends at once, the files are kept,
   ]);
   await scene.test.admin.call(`POST ${pathOf(scene, task)}/workspace/discard`);
   await scene.live.workspace("stopped");
-  assertEquals(await sleepers(), [], "the command of the cancelled run is gone");
   assertEquals(await scene.repository.branches(), ["main"]);
 });
 
@@ -211,9 +226,14 @@ function nodeDirectory(scene: Scene, nodeId: string): string {
   return join(scene.test.edge.config.HEARTH_DATA_DIR, "nodes", nodeId);
 }
 
+/** Where the node has the files of the task's workspace. */
+function folderOf(scene: Scene, task: Task): string {
+  return join(nodeDirectory(scene, task.nodeId!), "agent", "workspaces", task.workspaceId!);
+}
+
 /** A file of the task's checkout, or null when it is not there. */
 async function readFileOf(scene: Scene, task: Task, file: string): Promise<string | null> {
-  const directory = join(nodeDirectory(scene, task.nodeId!), "agent", "workspaces", task.workspaceId!);
+  const directory = folderOf(scene, task);
   for (const path of [join(directory, file), join(directory, "checkout", file)]) {
     const text = await Deno.readTextFile(path).catch(() => null);
     if (text !== null) return text.trimEnd();
@@ -225,12 +245,24 @@ async function agentPid(scene: Scene, nodeId: string): Promise<number> {
   return JSON.parse(await Deno.readTextFile(join(nodeDirectory(scene, nodeId), "pid.json"))).pid;
 }
 
-/** Processes of these tests' long commands that are still there. */
-async function sleepers(): Promise<string[]> {
-  const found: string[] = [];
-  for await (const entry of Deno.readDir("/proc")) {
-    const line = /^\d+$/.test(entry.name) ? await Deno.readTextFile(`/proc/${entry.name}/cmdline`).catch(() => "") : "";
-    if (line.split("\0").join(" ").trim() === "sleep 600") found.push(entry.name);
+/** Resolves once the commands that run in the task's files are such that `fits`. */
+async function untilCommands(scene: Scene, task: Task, fits: (commands: string[]) => boolean): Promise<void> {
+  const deadline = AbortSignal.timeout(COMMANDS_WAIT_MAX_MS);
+  for (;;) {
+    const commands = await commandsIn(folderOf(scene, task));
+    if (fits(commands)) return;
+    if (deadline.aborted) throw new Error(`waited in vain; there runs: ${commands.join(", ") || "nothing"}`);
+    await wait(20);
   }
-  return found;
+}
+
+async function commandsIn(folder: string): Promise<string[]> {
+  const root = await Deno.realPath(folder);
+  const commands = await Promise.all((await listProcesses()).map(async ({ pid }) => {
+    // One that ended meanwhile has neither.
+    const cwd = await Deno.readLink(`/proc/${pid}/cwd`).catch(() => "");
+    if (!cwd.startsWith(`${root}/`)) return null;
+    return await Deno.readTextFile(`/proc/${pid}/cmdline`).catch(() => null);
+  }));
+  return commands.filter((line) => line !== null).map((line) => line.split("\0").join(" ").trim());
 }

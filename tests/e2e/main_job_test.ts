@@ -62,7 +62,8 @@ Deno.test("a follow-up prompt asked while a turn runs is run next, as a message 
   const project = await test.addProject({ repositoryUrl: repository.path });
   await using live = await LiveClient.open(test, project.id);
   const submitted = await submit(test, project.id, "wait 1500\nsay first");
-  await live.task(submitted.taskId, "in_progress");
+  const running = await live.task(submitted.taskId, "in_progress");
+  assertEquals(await checkouts(test, running.nodeId!), [running.workspaceId]);
   const messageId = crypto.randomUUID();
   const path = `/api/projects/${project.id}/sessions/${submitted.sessionId}` as const;
   const prompt = await test.admin.call(`POST ${path}/prompts`, { messageId, text: "write follow.txt: up" });
@@ -116,9 +117,9 @@ async function warmNode(test: TestEdge): Promise<{ id: string; status: string }>
   return items[0];
 }
 
-/** What is left of workspaces in the node's directory. */
+/** The workspaces whose files are in the node's directory. */
 async function checkouts(test: TestEdge, nodeId: string): Promise<string[]> {
   const directory = join(test.edge.config.HEARTH_DATA_DIR, "nodes", nodeId, "agent", "workspaces");
-  const entries = await Array.fromAsync(Deno.readDir(directory)).catch(() => []);
+  const entries = await Array.fromAsync(Deno.readDir(directory));
   return entries.map((entry) => entry.name);
 }
