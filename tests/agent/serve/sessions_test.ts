@@ -155,8 +155,9 @@ Deno.test("TASK-012-AC3 a conversation that the coding agent lost becomes a fres
 
 Deno.test("destroying a session while it is made leaves nothing behind", async () => {
   await using server = await TestServer.start({ env: { MAX_SESSIONS: "2" } });
-  await server.rest("POST /api/v1/sessions");
   await using client = await server.connect();
+  // The first takes the one warm process, so the second is started cold.
+  client.send({ type: "create_session" });
   client.send({ type: "create_session" });
   await client.next("session_creating");
   const { sessions } = (await server.rest("GET /api/v1/sessions")).body;
