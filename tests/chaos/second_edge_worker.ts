@@ -19,6 +19,7 @@ scope.onmessage = async (event: MessageEvent) => {
     edge,
     manifest: () => ({ ...EMPTY, preloads: [] }),
     serveStatic: () => Promise.resolve(null),
+    sweep: () => Promise.resolve({}),
   });
   const server = Deno.serve(
     { port: 0, hostname: "127.0.0.1", onListen: () => {} },
