@@ -3,6 +3,7 @@ import { z } from "zod";
 import { readEdgeConfig } from "../../lib/config.ts";
 import { composeEdge } from "../../lib/admin/compose.ts";
 import { createLogger } from "../../lib/log.ts";
+import { listen } from "../../routes/_listen.ts";
 import { createApp } from "../../routes/mod.ts";
 
 const start = z.object({ env: z.record(z.string(), z.string()) });
@@ -21,13 +22,10 @@ scope.onmessage = async (event: MessageEvent) => {
     serveStatic: () => Promise.resolve(null),
     sweep: () => Promise.resolve({}),
   });
-  const server = Deno.serve(
-    { port: 0, hostname: "127.0.0.1", onListen: () => {} },
-    (request, info) => app.fetch(request, info),
-  );
+  const server = listen(app, { port: 0, hostname: "127.0.0.1" });
   config.publicUrl = `http://127.0.0.1:${server.addr.port}`;
   scope.onmessage = async () => {
-    await server.shutdown();
+    await server[Symbol.asyncDispose]();
     await edge[Symbol.asyncDispose]();
     scope.postMessage("ended");
   };
