@@ -94,11 +94,16 @@ export async function setUp(): Promise<AsyncDisposable & { path: string; remote:
   };
 }
 
+/** A test that waits longer than this has failed, and says for what. */
+const EVENTUALLY_MAX_MS = 60_000;
+
 /** Resolves when `look` finds something; for what gives no event of its own. */
 export async function eventually<T>(look: () => Promise<T | null | false> | T | null | false): Promise<T> {
-  for (;;) {
+  const deadline = performance.now() + EVENTUALLY_MAX_MS;
+  while (performance.now() < deadline) {
     const found = await look();
     if (found) return found;
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
+  throw new Error(`waited in vain for: ${look}`);
 }

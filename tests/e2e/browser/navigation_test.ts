@@ -5,16 +5,20 @@ import { alive, openScene, picture, runNow, type Scene, show, statusIs, taskFiel
 
 useBrowser();
 
+const RUN_MAX_MS = 60_000;
+
 /** Runs a task to its end by the API and gives its session. */
 async function ran(scene: Scene, description: string): Promise<string> {
   const { taskId, sessionId } = await scene.edge.call(`POST /api/projects/${scene.projectId}/tasks/submit`, {
     description,
   });
-  for (;;) {
-    const { status } = await scene.edge.call(`GET /api/projects/${scene.projectId}/tasks/${taskId}`);
+  let status = "";
+  for (const deadline = Date.now() + RUN_MAX_MS; Date.now() < deadline && status !== "failed";) {
+    ({ status } = await scene.edge.call(`GET /api/projects/${scene.projectId}/tasks/${taskId}`));
     if (status === "completed") return sessionId;
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
+  throw new Error(`the run did not complete: it is ${status}`);
 }
 
 Deno.test("T075 the newest session shows first, the sidebar switches, and the live one pulses", async () => {
