@@ -9,6 +9,8 @@ import { startTestEdge } from "../../edge.ts";
 import { TestRepository } from "../../repository.ts";
 
 const ROOT = join(import.meta.dirname!, "../../..");
+/** A test that waits longer than this has failed, and says for what. */
+const WAIT_MAX_MS = 60_000;
 /** Nobody listens there: an agent waits for its edge. */
 const NO_EDGE = "http://127.0.0.1:9";
 
@@ -16,9 +18,12 @@ const NO_EDGE = "http://127.0.0.1:9";
 class Place implements AsyncDisposable {
   readonly directory: string;
   readonly #providers: LocalProvider[] = [];
+  /** Children of this process that other tests have begun. */
+  readonly #others: Set<number>;
 
-  constructor(directory: string) {
+  constructor(directory: string, others: Set<number>) {
     this.directory = directory;
+    this.#others = others;
   }
 
   provider(environment: Record<string, string> = {}): LocalProvider {
@@ -42,21 +47,22 @@ class Place implements AsyncDisposable {
     for (const ref of await last.references()) await last.destroy(ref);
     await Deno.remove(this.directory, { recursive: true });
     // Agents that a provider left are ended by another: their ends come to this process a little later.
-    await eventually(async () => !await hasChildren());
+    await eventually(async () => (await childrenOf(Deno.pid)).isSubsetOf(this.#others));
     await new Promise((resolve) => setTimeout(resolve));
   }
 }
 
-/** Whether this process has children, those included that ended and were not taken note of. */
-async function hasChildren(): Promise<boolean> {
+/** The children of a process, those included that ended and were not taken note of. */
+async function childrenOf(parent: number): Promise<Set<number>> {
+  const pids = new Set<number>();
   for await (const { name } of Deno.readDir("/proc")) {
-    if (/^\d+$/.test(name) && (await readProcess(Number(name)))?.parent === Deno.pid) return true;
+    if (/^\d+$/.test(name) && (await readProcess(Number(name)))?.parent === parent) pids.add(Number(name));
   }
-  return false;
+  return pids;
 }
 
 async function makePlace(): Promise<Place> {
-  return new Place(await Deno.makeTempDir({ prefix: "hearth-nodes-" }));
+  return new Place(await Deno.makeTempDir({ prefix: "hearth-nodes-" }), await childrenOf(Deno.pid));
 }
 
 function specOf(more: Partial<NodeSpec> = {}): NodeSpec {
@@ -82,11 +88,12 @@ async function agentsOf(nodeId: string): Promise<Process[]> {
 
 /** Nothing tells when a process that is not our child has begun or ended. */
 async function eventually<T>(look: () => Promise<T | null | false>): Promise<T> {
-  while (true) {
+  for (const deadline = Date.now() + WAIT_MAX_MS; Date.now() < deadline;) {
     const found = await look();
     if (found !== null && found !== false) return found;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
+  throw new Error(`waited in vain for: ${look}`);
 }
 
 /** The one agent of a node, with the directory that it has made its own. */
