@@ -38,3 +38,10 @@ export function folderOf(db: Database, workspaceId: string): string {
 export function checkoutOf(db: Database, workspaceId: string): string {
   return `${folderOf(db, workspaceId)}/checkout`;
 }
+
+/** Removes a folder with all that is in it; one that is missing is fine. */
+export async function removeFolder(path: string): Promise<void> {
+  await Deno.remove(path, { recursive: true }).catch((error) => {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  });
+}

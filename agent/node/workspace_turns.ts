@@ -1,0 +1,76 @@
+/**
+ * The turns of a workspace: a prompt that was handed over is marked as running on the disk before the coding agent is
+ * asked, and what came of it is durable before the row says that the turn ended.
+ */
+import { cutText } from "../../lib/bytes.ts";
+import { messageOf } from "../../lib/errors.ts";
+import { SUMMARY_MAX } from "../../lib/wire/limits.ts";
+import type { TurnReport } from "../../lib/wire/workspace.ts";
+import { withRecap } from "../coding/recap.ts";
+import { runTurn } from "./turns.ts";
+import type { Look, WorkspaceState } from "./workspace_state.ts";
+
+/** Runs the prompt that the row holds. */
+export async function runPrompt(state: WorkspaceState, { row, signal }: Look): Promise<void> {
+  const needed = await state.need(signal);
+  if (!needed || row.promptId === null || row.promptText === null) return;
+  const { runtime, recorder } = needed;
+  const prompt = { messageId: row.promptId, text: row.promptText };
+  const { session, resumed } = await state.agent.open(runtime, { resume: row.acpSessionId, recorder });
+  // The first prompt of a run is in the store already, the edge's own ones are not shown as the person's.
+  const isTheirs = prompt.messageId !== runtime.prompt?.messageId && prompt.messageId !== row.facts?.ownPromptId;
+  if (isTheirs) await recorder.addPrompt(prompt);
+  const startedAtMs = typeof row.facts?.startedAtMs === "number" ? row.facts.startedAtMs : Date.now();
+  await state.change((now) => {
+    if (now.phase !== "ready") return null;
+    const facts = now.facts && { ...now.facts, startedAtMs };
+    return { promptState: "running", acpSessionId: session.sessionId, facts };
+  });
+  if (signal.aborted) return;
+  if (state.cancelled === prompt.messageId) {
+    return await endTurn(state, { promptId: prompt.messageId, event: "ended", stopReason: "cancelled" });
+  }
+  const report = await runTurn({
+    session,
+    recorder,
+    prompt: row.acpSessionId === null || resumed ? prompt : withRecap(prompt, row.facts),
+    limits: runtime.limits,
+    startedAtMs,
+    onAccepted: () => state.tell.turn({ promptId: prompt.messageId, event: "accepted" }),
+    signal,
+  });
+  if (!session.isAlive) await state.agent.end();
+  if (signal.aborted) return;
+  await endTurn(state, report);
+}
+
+/** A prompt that a crash cut is never sent again; the edge decides whether the conversation goes on. */
+export async function tellInterrupted(state: WorkspaceState, { row, signal }: Look): Promise<void> {
+  const needed = await state.need(signal);
+  if (!needed || row.promptId === null) return;
+  const { runtime, recorder } = needed;
+  let resumable = false;
+  try {
+    const opened = await state.agent.open(runtime, { resume: row.acpSessionId, recorder });
+    resumable = row.acpSessionId !== null && opened.resumed;
+  } catch (error) {
+    state.log.warn("workspace.not_resumable", { reason: messageOf(error) });
+  }
+  await state.change((now) => ({ resumes: now.resumes + 1 }));
+  await endTurn(state, { promptId: row.promptId, event: "ended", interrupted: true, resumable });
+}
+
+/** The report is durable before the row says that the turn ended: a crash between repeats it, under the same id. */
+async function endTurn(state: WorkspaceState, report: TurnReport): Promise<void> {
+  const summary = state.recorder?.lastAnswer;
+  await state.change((now) => {
+    if (!now.facts) return null;
+    const used = { costUsd: report.costUsd ?? now.facts.costUsd, tokens: report.tokens ?? now.facts.tokens };
+    const said = summary ? cutText(summary.trim(), SUMMARY_MAX) : now.facts.summary;
+    return { facts: { ...now.facts, ...used, summary: said } };
+  });
+  await state.tell.turn(report);
+  await state.change((now) =>
+    now.promptId === report.promptId && now.promptState === "running" ? { promptState: "ended" } : null
+  );
+}
