@@ -45,9 +45,14 @@ export function createProject(tx: Change, project: ProjectRecord): void {
   addMember(tx, project.id, { userId: project.ownerId, role: "owner" });
 }
 
-export function addMember(tx: Change, projectId: string, member: { userId: string; role: MemberRecord["role"] }): void {
+export function addMember(
+  tx: Change,
+  projectId: string,
+  member: { userId: string; role: MemberRecord["role"] },
+): MemberRecord {
   const record: MemberRecord = { v: 1, role: member.role, addedAt: tx.now };
   tx.set(memberKey(projectId, member.userId), record).set(projectByUserKey(member.userId, projectId), POINTER);
+  return record;
 }
 
 export function removeMember(tx: Change, projectId: string, userId: string): void {

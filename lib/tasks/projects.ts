@@ -49,7 +49,9 @@ export async function makeProject(
 }
 
 /**
- * Changes a project. Members may change most of it; where its code comes from and who approves is the owner's. Throws `forbidden`, `name_taken`, `invalid_request`. */
+ * Changes a project. Members may change most of it; where its code comes from and who approves is the owner's. Throws
+ * `forbidden`, `name_taken`, `invalid_request`.
+ */
 export async function editProject(
   edge: Edge,
   user: UserRecord,

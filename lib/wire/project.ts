@@ -58,4 +58,5 @@ export const member = z.object({
   role: z.enum(["owner", "member"]),
   addedAt: timestamp,
 });
+export type Member = z.infer<typeof member>;
 export const addMember = z.strictObject({ login: text(NAME_MAX) });

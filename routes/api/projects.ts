@@ -1,14 +1,15 @@
 /** Projects and their members. */
-import { requireOwner, requireProject } from "../../lib/auth/access.ts";
-import { AppError, notFound } from "../../lib/errors.ts";
-import { readUser, readUserByLogin, type UserRecord } from "../../lib/store/accounts.ts";
-import { change } from "../../lib/store/change.ts";
-import { addMember, listMembers, listProjects, readMember, removeMember, toProject } from "../../lib/store/projects.ts";
+import { requireProject } from "../../lib/auth/access.ts";
+import type { Edge } from "../../lib/edge.ts";
+import { AppError } from "../../lib/errors.ts";
+import { readUser, type UserRecord } from "../../lib/store/accounts.ts";
+import { listMembers, listProjects, type MemberRecord, toProject } from "../../lib/store/projects.ts";
 import { toIso } from "../../lib/store/time.ts";
 import { removeProject } from "../../lib/tasks/delete_project.ts";
+import { admitMember, expelMember } from "../../lib/tasks/members.ts";
 import { editProject, makeProject } from "../../lib/tasks/projects.ts";
 import { endpoints } from "../../lib/wire/endpoints.ts";
-import { MEMBERS_MAX } from "../../lib/wire/limits.ts";
+import type { Member } from "../../lib/wire/project.ts";
 import type { App } from "../_context.ts";
 import { serve } from "../_endpoint.ts";
 
@@ -37,39 +38,27 @@ export function mountProjects(app: App): void {
 function mountMembers(app: App): void {
   serve(app, endpoints.listMembers, async ({ edge, user, params }) => {
     const project = await requireProject(edge, user, params.projectId!);
-    const members = await listMembers(edge.store, project.id);
-    const items = await Promise.all(members.map(async ({ userId, member }) => {
-      const person = await readUser(edge.store, userId);
-      return memberView(userId, person, member);
-    }));
-    return { items, nextCursor: null };
+    return { items: await readMembers(edge, project.id), nextCursor: null };
   });
   serve(app, endpoints.addMember, async ({ edge, user, params, body }) => {
-    const project = await requireOwner(edge, user, params.projectId!);
-    const person = await readUserByLogin(edge.store, body.login);
-    if (!person || person.disabled) throw new AppError("invalid_request", `There is no user "${body.login}" here.`);
-    if ((await listMembers(edge.store, project.id)).length >= MEMBERS_MAX) {
-      throw new AppError("limit_reached", `A project may have at most ${MEMBERS_MAX} members.`);
-    }
-    const known = await readMember(edge.store, project.id, person.id);
-    if (known) return memberView(person.id, person, known);
-    await change(edge.store, (tx) => {
-      addMember(tx, project.id, { userId: person.id, role: "member" });
-      return Promise.resolve();
-    }, edge.clock);
-    return memberView(person.id, person, (await readMember(edge.store, project.id, person.id))!);
+    const { person, member } = await admitMember(edge, user, { projectId: params.projectId!, login: body.login });
+    return toMember(person.id, person, member);
   });
   serve(app, endpoints.removeMember, async ({ edge, user, params }) => {
-    const project = await requireOwner(edge, user, params.projectId!);
-    if (params.userId === project.ownerId) {
-      throw new AppError("conflict", "The owner cannot be removed from the project.");
-    }
-    if (!await readMember(edge.store, project.id, params.userId!)) throw notFound("member");
-    await change(edge.store, (tx) => Promise.resolve(removeMember(tx, project.id, params.userId!)), edge.clock);
+    await expelMember(edge, user, { projectId: params.projectId!, userId: params.userId! });
   });
 }
 
-function memberView(userId: string, person: UserRecord | null, member: { role: "owner" | "member"; addedAt: number }) {
+/** The people of a project, the owner first, then by the time at which they came. */
+export async function readMembers(edge: Edge, projectId: string): Promise<Member[]> {
+  const members = await listMembers(edge.store, projectId);
+  const items = await Promise.all(members.map(async ({ userId, member }) => {
+    return toMember(userId, await readUser(edge.store, userId), member);
+  }));
+  return items.sort((a, b) => Number(b.role === "owner") - Number(a.role === "owner") || compare(a.addedAt, b.addedAt));
+}
+
+function toMember(userId: string, person: UserRecord | null, member: MemberRecord): Member {
   return {
     userId,
     login: person?.login ?? "deleted user",
@@ -77,4 +66,8 @@ function memberView(userId: string, person: UserRecord | null, member: { role: "
     role: member.role,
     addedAt: toIso(member.addedAt),
   };
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
 }
