@@ -32,7 +32,10 @@ Deno.test({
   // Filling a disk needs a small file system of its own, and making one needs root.
   ignore: !canFillDisk,
   fn: async () => {
-    const result = await runSeed(1, { canFillDisk, events: [{ atMs: 1_300, blow: "disk_full", ms: 1_500 }] });
+    const result = await runSeed(1, {
+      canFillDisk,
+      events: [{ since: "speech", atMs: 300, blow: "disk_full", ms: 1_500 }],
+    });
     assertEquals(result.faults, []);
   },
 });

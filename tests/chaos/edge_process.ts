@@ -1,31 +1,13 @@
 /**
- * The edge as a process of its own: what `main.ts` starts, with a clock that can jump. The file named by CHAOS_CLOCK
- * holds the milliseconds by which this edge's clock is wrong; it is read at the start and again on SIGUSR2.
+ * The edge as a process of its own: what `main.ts` starts, with a clock that can jump, and with agents whose clock can
+ * jump by itself: CHAOS_AGENT_DENO is what they are started with.
  */
+import "./clock.ts";
 import { readEdgeConfig } from "../../lib/config.ts";
 import { createLogger } from "../../lib/log.ts";
 
-const RealDate = Date;
-let skewMs = 0;
-
-function readSkew(): void {
-  try {
-    skewMs = Number(Deno.readTextFileSync(Deno.env.get("CHAOS_CLOCK")!)) || 0;
-  } catch {
-    skewMs = 0;
-  }
-}
-
-readSkew();
-Deno.addSignalListener("SIGUSR2", readSkew);
-globalThis.Date = class extends RealDate {
-  constructor(value?: number | string | Date) {
-    super(value ?? RealDate.now() + skewMs);
-  }
-  static override now(): number {
-    return RealDate.now() + skewMs;
-  }
-} as DateConstructor;
+const agentDeno = Deno.env.get("CHAOS_AGENT_DENO")!;
+Object.defineProperty(Deno, "execPath", { value: () => agentDeno });
 
 const { startEdge } = await import("../../main.ts");
 const environment = Deno.env.toObject();

@@ -51,11 +51,27 @@ function summarize(results: SeedResult[], seconds: number): number {
   const sum = (pick: (result: SeedResult) => number) => results.reduce((total, result) => total + pick(result), 0);
   const failed = results.filter((result) => result.faults.length > 0);
   say(
-    `${results.length} seeds in ${seconds} s: ${sum((r) => r.messages)} messages, ${sum((r) => r.blows)} blows, ` +
+    `${results.length} seeds in ${seconds} s: ${sum((r) => r.messages)} messages, ` +
       `${sum((r) => r.disturbed)} disturbed requests, ${failed.length} failed`,
+  );
+  for (const [blow, { fallen, midSpeech }] of countBlows(results)) {
+    say(`  ${blow}: ${fallen}, ${midSpeech} of them while somebody spoke`);
+  }
+  say(
+    `  ${sum((r) => r.bounded)} prompts were cut by a kill after words that had to be there all the same, ` +
+      `in ${results.filter((r) => r.bounded > 0).length} seeds`,
   );
   if (failed.length > 0) say(`failed: ${failed.map((result) => result.seed).join(" ")}`);
   return failed.length > 0 ? 1 : 0;
+}
+
+function countBlows(results: SeedResult[]): Map<string, { fallen: number; midSpeech: number }> {
+  const counts = new Map<string, { fallen: number; midSpeech: number }>();
+  for (const { blow, isMidSpeech } of results.flatMap((result) => result.blows)) {
+    const count = counts.get(blow) ?? { fallen: 0, midSpeech: 0 };
+    counts.set(blow, { fallen: count.fallen + 1, midSpeech: count.midSpeech + (isMidSpeech ? 1 : 0) });
+  }
+  return counts;
 }
 
 /** Making a small file system needs root. */

@@ -10,10 +10,12 @@ export type Blow =
   | "cut_network"
   | "disk_full"
   | "clock_jump"
+  | "agent_clock_jump"
   | "tokens_expire";
 
 export interface Event {
-  /** After the run's beginning. */
+  /** What the time counts from: the runs are submitted, or the coding agent has said its first words. */
+  since: "submission" | "speech";
   atMs: number;
   blow: Blow;
   /** How long the edge stays away, the network is cut, the disk is full; by how much the clock jumps. */
@@ -30,6 +32,8 @@ export interface Storm {
 
 export interface Plan {
   runs: number;
+  /** The coding agent talks for so long that a late blow finds words that must be on the disk by then. */
+  isLong: boolean;
   events: Event[];
   storms: Storm[];
   /** Bodies of messages above this many bytes are refused with 413 by somebody in between. */
@@ -38,6 +42,8 @@ export interface Plan {
 
 /** An installation is up and its first run under way after a second; runs last some seconds. */
 const SPAN_MS = 3_500;
+/** When the blow of a long run falls, counted from the first words. */
+const LATE_MS = { from: 3_300, to: 7_000 };
 const BLOWS: readonly Blow[] = [
   "kill_agent",
   "kill_agent",
@@ -48,8 +54,11 @@ const BLOWS: readonly Blow[] = [
   "cut_network",
   "cut_network",
   "clock_jump",
+  "agent_clock_jump",
   "tokens_expire",
 ];
+/** The last blow of a long run: what was said well before it must be there. */
+const LATE_BLOWS: readonly Blow[] = ["kill_agent", "kill_agent", "kill_both", "kill_coding_agent"];
 /** So that no due time of the edge is reached by a jump alone. */
 const JUMP_MAX_MS = 240_000;
 const FAULTS: readonly ((random: Random) => Fault)[] = [
@@ -71,17 +80,24 @@ const FAULTS: readonly ((random: Random) => Fault)[] = [
 
 /** The plan of a seed. `canFillDisk`: whether a full disk can be had here. */
 export function makePlan(random: Random, options: { canFillDisk: boolean }): Plan {
+  const isLong = random.chance(0.3);
   const plan: Plan = {
     runs: random.chance(0.35) ? 2 : 1,
-    events: Array.from({ length: random.between(0, 2) }, () => makeEvent(random)),
-    storms: Array.from({ length: random.between(1, 3) }, () => makeStorm(random)),
+    isLong,
+    events: Array.from({ length: random.between(0, isLong ? 1 : 2) }, () => makeEvent(random)),
+    storms: Array.from({ length: random.between(1, 3) }, () => makeStorm(random, isLong ? LATE_MS.to : SPAN_MS)),
     bodyMaxBytes: random.chance(0.15) ? random.between(4_000, 30_000) : null,
   };
+  if (isLong) plan.events.push(makeLateEvent(random));
   // Drawn in any case, so that a seed means the same where no disk can be filled.
   const fills = random.chance(0.1);
-  const event = { atMs: random.between(1_000, 2_500), blow: "disk_full" as const, ms: random.between(500, 2_000) };
-  if (fills && options.canFillDisk) plan.events = [event];
-  plan.events.sort((a, b) => a.atMs - b.atMs);
+  const full: Event = {
+    since: "speech",
+    atMs: random.between(0, 1_500),
+    blow: "disk_full",
+    ms: random.between(500, 2_000),
+  };
+  if (fills && options.canFillDisk) plan.events = [full];
   return plan;
 }
 
@@ -97,25 +113,32 @@ export function faultFor(plan: Plan, random: Random, now: { ms: number; request:
 }
 
 export function describePlan(plan: Plan): string {
-  const events = plan.events.map((event) => `${event.blow}@${event.atMs}+${event.ms}`);
+  const events = plan.events.map(({ blow, since, atMs, ms }) =>
+    `${blow}@${since === "speech" ? "speech+" : ""}${atMs}+${ms}`
+  );
   const storms = plan.storms.map((storm) =>
     `${storm.fault.kind}${"status" in storm.fault ? storm.fault.status : ""}@${storm.fromMs}-${storm.toMs}×${
       storm.share.toFixed(2)
     }`
   );
   const limit = plan.bodyMaxBytes === null ? [] : [`413>${plan.bodyMaxBytes}`];
-  return [`${plan.runs} run(s)`, ...events, ...storms, ...limit].join(" ");
+  return [`${plan.runs} ${plan.isLong ? "long " : ""}run(s)`, ...events, ...storms, ...limit].join(" ");
 }
 
 function makeEvent(random: Random): Event {
   const blow = random.pick(BLOWS);
-  const atMs = random.between(300, SPAN_MS);
-  if (blow === "clock_jump") return { atMs, blow, ms: random.between(-JUMP_MAX_MS, JUMP_MAX_MS) };
-  return { atMs, blow, ms: random.between(0, 1_500) };
+  const event = { since: "submission" as const, atMs: random.between(300, SPAN_MS), blow };
+  const isJump = blow === "clock_jump" || blow === "agent_clock_jump";
+  return { ...event, ms: isJump ? random.between(-JUMP_MAX_MS, JUMP_MAX_MS) : random.between(0, 1_500) };
 }
 
-function makeStorm(random: Random): Storm {
-  const fromMs = random.between(0, SPAN_MS);
+function makeLateEvent(random: Random): Event {
+  const atMs = random.between(LATE_MS.from, LATE_MS.to);
+  return { since: "speech", atMs, blow: random.pick(LATE_BLOWS), ms: random.between(0, 1_500) };
+}
+
+function makeStorm(random: Random, spanMs: number): Storm {
+  const fromMs = random.between(0, spanMs);
   const toMs = fromMs + random.between(200, 2_000);
   return { fromMs, toMs, share: 0.1 + random.next() * 0.8, fault: random.pick(FAULTS)(random) };
 }

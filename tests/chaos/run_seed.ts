@@ -5,10 +5,10 @@
 import { wait } from "../../lib/backoff.ts";
 import { join } from "node:path";
 import { type Message, message as messageSchema } from "../../lib/wire/message.ts";
-import { describePlan, type Event, faultFor, makePlan, type Plan } from "./plan.ts";
+import { type Blow, describePlan, type Event, faultFor, makePlan, type Plan } from "./plan.ts";
 import { Random } from "./random.ts";
 import { makeScript, type Script } from "./script.ts";
-import { findFaults } from "./verify.ts";
+import { judge } from "./verify.ts";
 import { World } from "./world.ts";
 
 /** Everything must have come to rest this long after the last fault. */
@@ -18,6 +18,8 @@ const LOOK_MS = 50;
 const DURABLE_AFTER_MS = 3_000;
 /** A coding agent whose agent was killed talks to nobody until it is found and ended. */
 const ORPHAN_MAX_MS = 6_000;
+/** A blow that waits for the first words falls after this long all the same. */
+const SPEECH_MAX_MS = 20_000;
 const TERMINAL = ["completed", "failed", "cancelled"];
 
 export interface SeedResult {
@@ -28,10 +30,18 @@ export interface SeedResult {
   messages: number;
   /** Requests through the proxy that met a fault. */
   disturbed: number;
-  blows: number;
+  blows: Struck[];
+  /** Prompts that a kill cut short after words that had to be on the disk, and so were asked for. */
+  bounded: number;
   ms: number;
   /** Of the world, when something is wrong. */
   logs: string | null;
+}
+
+export interface Struck {
+  blow: Blow;
+  /** It fell after the first command, and before the last one that the scripts hold. */
+  isMidSpeech: boolean;
 }
 
 interface Run {
@@ -48,6 +58,11 @@ interface Kills {
   disk: boolean;
 }
 
+interface Blows {
+  kills: Kills;
+  fallen: { blow: Blow; at: number }[];
+}
+
 export interface SeedOptions {
   canFillDisk: boolean;
   /** Instead of the blows that follow from the seed. */
@@ -59,17 +74,22 @@ export async function runSeed(seed: number, options: SeedOptions): Promise<SeedR
   const drawn = makePlan(new Random(seed), options);
   const plan = { ...drawn, events: options.events ?? drawn.events };
   await using world = await World.make({ smallDisk: plan.events.some((event) => event.blow === "disk_full") });
-  const result = { seed, plan: describePlan(plan), messages: 0, disturbed: 0, blows: plan.events.length };
+  const result = { seed, plan: describePlan(plan), messages: 0, disturbed: 0, blows: [] as Struck[], bounded: 0 };
   const faults: string[] = [];
   try {
     const log = join(world.directory, "reached.log");
     await Deno.writeTextFile(log, "");
-    const { runs, kills } = await disturb(world, { seed, plan, log });
+    const { runs, kills, fallen } = await disturb(world, { seed, plan, log });
     const said = await readReached(log);
+    const all = runs.flatMap(({ script }) => commandsOf(script)).length;
+    result.blows = fallen.map(({ blow, at }) => {
+      const before = [...said.values()].filter((time) => time <= at).length;
+      return { blow, isMidSpeech: before > 0 && before < all };
+    });
     for (const run of runs) {
       const stored = await readStored(world, run);
       result.messages += stored.length;
-      const found = findFaults({
+      const verdict = judge({
         script: run.script,
         stored,
         taken: run.taken,
@@ -77,7 +97,8 @@ export async function runSeed(seed: number, options: SeedOptions): Promise<SeedR
         mayBeShort: plan.bodyMaxBytes !== null,
         reached: reachedBefore(run.script, said, kills),
       });
-      faults.push(...found.map((fault) => `session ${run.sessionId}: ${fault}`));
+      result.bounded += verdict.bounded;
+      faults.push(...verdict.faults.map((fault) => `session ${run.sessionId}: ${fault}`));
     }
   } catch (error) {
     faults.push(error instanceof Error ? error.stack ?? error.message : String(error));
@@ -91,22 +112,26 @@ export async function runSeed(seed: number, options: SeedOptions): Promise<SeedR
 async function disturb(world: World, given: { seed: number; plan: Plan; log: string }) {
   const { seed, plan, log } = given;
   const random = new Random(seed + 1_000_003);
-  await world.setClock(0);
+  await world.setClock("edge", 0);
+  await world.setClock("agents", 0);
   await world.startEdge();
   const project = await world.insist("POST", "/api/projects", { name: "chaos", repositoryUrl: world.repository.path });
   const projectId: string = project.body.id;
   const begun = Date.now();
   const storm = new Random(seed + 2_000_003);
   world.proxy.fault = (request) => faultFor(plan, storm, { ms: Date.now() - begun, request });
-  const kills: Kills = { agents: [], codingAgents: 0, disk: false };
-  const scripts = Array.from({ length: plan.runs }, (_, r) => makeScript(random, { name: `s${seed}r${r}`, log }));
+  const blows: Blows = { kills: { agents: [], codingAgents: 0, disk: false }, fallen: [] };
+  const scripts = Array.from(
+    { length: plan.runs },
+    (_, r) => makeScript(random, { name: `s${seed}r${r}`, log, isLong: plan.isLong }),
+  );
   const [runs] = await Promise.all([
     Promise.all(scripts.map((script) => submit(world, projectId, script))),
-    strikeAll(world, plan, { begun, kills }),
+    strikeAll(world, plan, { begun, blows, log }),
   ]);
   await calmDown(world, plan, begun);
   await waitForRest(world, projectId, runs);
-  return { runs: runs.map((run) => ({ ...run, projectId })), kills };
+  return { runs: runs.map((run) => ({ ...run, projectId })), ...blows };
 }
 
 async function submit(world: World, projectId: string, script: Script): Promise<Run> {
@@ -135,11 +160,21 @@ async function waitUntilAsked(world: World, path: string): Promise<boolean> {
   }
 }
 
-async function strikeAll(world: World, plan: Plan, at: { begun: number; kills: Kills }): Promise<void> {
+async function strikeAll(world: World, plan: Plan, at: { begun: number; blows: Blows; log: string }): Promise<void> {
+  const spoken = waitForSpeech(at.log, at.begun + SPEECH_MAX_MS);
   await Promise.all(plan.events.map(async (event) => {
-    await wait(Math.max(0, at.begun + event.atMs - Date.now()));
-    await strike(world, event, at.kills);
+    const from = event.since === "speech" ? await spoken : at.begun;
+    await wait(Math.max(0, from + event.atMs - Date.now()));
+    at.blows.fallen.push({ blow: event.blow, at: Date.now() });
+    await strike(world, event, at.blows.kills);
   }));
+  await spoken;
+}
+
+/** When the first words were said, or the deadline. */
+async function waitForSpeech(log: string, deadline: number): Promise<number> {
+  while (Date.now() < deadline && (await Deno.stat(log)).size === 0) await wait(LOOK_MS);
+  return Date.now();
 }
 
 async function strike(world: World, event: Event, kills: Kills): Promise<void> {
@@ -172,7 +207,9 @@ async function strike(world: World, event: Event, kills: Kills): Promise<void> {
       await wait(event.ms);
       return await world.freeDisk();
     case "clock_jump":
-      return await world.setClock(event.ms);
+      return await world.setClock("edge", event.ms);
+    case "agent_clock_jump":
+      return await world.setClock("agents", event.ms);
     case "tokens_expire":
       return await world.rotateTokens();
   }
@@ -245,9 +282,15 @@ async function readReached(log: string): Promise<Map<string, number>> {
 }
 
 function reachedBefore(script: Script, said: Map<string, number>, kills: Kills): Set<string> {
-  const commands = script.prompts.flatMap(({ lines }) => lines.flatMap(({ command }) => command ? [command] : []));
-  return new Set(commands.filter((command) => {
-    const at = said.get(/^echo "(\S+)/.exec(command)![1]!);
-    return at !== undefined && kills.agents.every((kill) => at < kill - DURABLE_AFTER_MS || at > kill + ORPHAN_MAX_MS);
-  }));
+  return new Set(
+    commandsOf(script).filter((command) => {
+      const at = said.get(/^echo "(\S+)/.exec(command)![1]!);
+      return at !== undefined &&
+        kills.agents.every((kill) => at < kill - DURABLE_AFTER_MS || at > kill + ORPHAN_MAX_MS);
+    }),
+  );
+}
+
+function commandsOf(script: Script): string[] {
+  return script.prompts.flatMap(({ lines }) => lines.flatMap(({ command }) => command ? [command] : []));
 }

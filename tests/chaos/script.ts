@@ -29,20 +29,35 @@ export interface Script {
 const LINES_MIN = 8;
 const LINES_MAX = 24;
 const LONG_BYTES = 40_000;
+/** In a long run the first prompt has more lines, and the coding agent rests after each. */
+const LONG_LINES_MIN = 18;
+const REST_MS = { from: 250, to: 700 };
 
-/** A run's prompts. `log`: the file in which commands note themselves. */
-export function makeScript(random: Random, options: { name: string; log: string }): Script {
+interface ScriptOptions {
+  name: string;
+  /** The file in which commands note themselves. */
+  log: string;
+  isLong: boolean;
+}
+
+/** A run's prompts. The first line of each is a command, so that its beginning is noted. */
+export function makeScript(random: Random, options: ScriptOptions): Script {
   const count = random.chance(0.4) ? random.between(2, 3) : 1;
-  const prompts = Array.from(
-    { length: count },
-    (_, p) => makePrompt(random, { ...options, name: `${options.name}.${p}` }),
-  );
+  const prompts = Array.from({ length: count }, (_, p) => {
+    const isLong = options.isLong && p === 0;
+    return makePrompt(random, { ...options, isLong, name: `${options.name}.${p}` });
+  });
   return { prompts };
 }
 
-function makePrompt(random: Random, options: { name: string; log: string }): Prompt {
-  const count = random.between(LINES_MIN, LINES_MAX);
-  const made = Array.from({ length: count }, (_, n) => makeLine(random, { ...options, name: `${options.name}.${n}` }));
+function makePrompt(random: Random, { name, log, isLong }: ScriptOptions): Prompt {
+  const count = random.between(isLong ? LONG_LINES_MIN : LINES_MIN, LINES_MAX);
+  const begin = command(`${name}.0`, { log, isLong: false });
+  const others = Array.from({ length: count - 1 }, (_, n) => {
+    const made = makeLine(random, { name: `${name}.${n + 1}`, log });
+    return isLong ? [made, rest(random)] : [made];
+  });
+  const made = [begin, ...others.flat()];
   const text = made.map((each) => each.instruction).join("\n");
   const lines = made.flatMap((each) => each.line ? [each.line] : []);
   return { messageId: crypto.randomUUID(), text, lines };
@@ -67,7 +82,7 @@ function makeLine(random: Random, { name, log }: { name: string; log: string }):
       return { instruction: `plan ${entries.join("; ")}`, line: { role: "plan", content, command: null } };
     }
     case 5:
-      return { instruction: `wait ${random.between(20, 250)}`, line: null };
+      return rest(random, { from: 20, to: 250 });
     case 6: {
       const count = random.between(20, 150);
       const content = Array.from({ length: count }, (_, i) => `word${i + 1} `).join("");
@@ -79,6 +94,10 @@ function makeLine(random: Random, { name, log }: { name: string; log: string }):
     default:
       return command(name, { log, isLong: random.chance(0.15) });
   }
+}
+
+function rest(random: Random, { from, to } = REST_MS): Made {
+  return { instruction: `wait ${random.between(from, to)}`, line: null };
 }
 
 function plain(word: "say" | "think", role: MessageRole, content: string): Made {

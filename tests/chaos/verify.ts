@@ -23,50 +23,72 @@ export interface Facts {
 /** The answers of the demo coding agent to what it does not understand: the edge's own prompt after an interruption. */
 const NOT_UNDERSTOOD = /^You said: “/;
 
-/** What is wrong, in words; empty when all is right. */
-export function findFaults(facts: Facts): string[] {
+export interface Verdict {
+  /** What is wrong, in words; empty when all is right. */
+  faults: string[];
+  /** How many prompts were cut of which something had to be there all the same. */
+  bounded: number;
+}
+
+export function judge(facts: Facts): Verdict {
   const { stored } = facts;
   const faults: string[] = [];
   stored.forEach((message, at) => {
     if (message.seq !== at + 1) faults.push(`message ${at + 1} has the number ${message.seq}`);
   });
   if (new Set(stored.map(({ messageId }) => messageId)).size !== stored.length) faults.push("an id is stored twice");
-  return [...faults, ...compare(facts)];
+  const compared = compare(facts);
+  return { faults: [...faults, ...compared.faults], bounded: compared.bounded };
 }
 
-function compare(facts: Facts): string[] {
+function compare(facts: Facts): Verdict {
   const told = facts.stored.filter((message) => message.role !== "system" && !NOT_UNDERSTOOD.test(message.content));
   const faults: string[] = [];
   let at = 0;
+  let bounded = 0;
   for (const [p, prompt] of facts.script.prompts.entries()) {
     if (p > 0 && !facts.taken.has(prompt.messageId)) continue;
     const asked = told[at];
     const isAsked = asked?.role === "user" && asked.content === prompt.text &&
       (p === 0 || asked.messageId === prompt.messageId);
     if (!isAsked) {
-      if (p === 0 || !facts.mayBeCut) faults.push(`prompt ${p + 1} is not where it belongs (${show(asked)})`);
+      const mayLack = p > 0 && facts.mayBeCut && lastReached(prompt.lines, facts) < 0;
+      if (!mayLack) faults.push(`prompt ${p + 1} is not where it belongs (${show(asked)})`);
       continue;
     }
-    const { taken, problems } = comparePrompt(prompt.lines, told.slice(at + 1), facts);
+    const { taken, problems, isBounded } = comparePrompt(prompt.lines, told.slice(at + 1), facts);
     faults.push(...problems.map((problem) => `prompt ${p + 1}: ${problem}`));
     at += 1 + taken;
+    if (isBounded) bounded++;
   }
   const rest = told.slice(at);
   if (rest.length > 0) faults.push(`${rest.length} message(s) that nobody said or that came twice: ${show(rest[0])}`);
-  return faults;
+  return { faults, bounded };
 }
 
-/** How many messages belong to the prompt, and what is wrong with them. */
-function comparePrompt(lines: Line[], told: Message[], facts: Facts): { taken: number; problems: string[] } {
+interface Compared {
+  /** How many messages belong to the prompt. */
+  taken: number;
+  problems: string[];
+  isBounded: boolean;
+}
+
+function comparePrompt(lines: Line[], told: Message[], facts: Facts): Compared {
   let same = 0;
   while (same < lines.length && told[same] && isWhole(lines[same]!, told[same]!, facts)) same++;
-  if (same === lines.length) return { taken: same, problems: [] };
-  if (!facts.mayBeCut) return { taken: same, problems: [missing(lines, same, told[same])] };
+  if (same === lines.length) return { taken: same, problems: [], isBounded: false };
+  if (!facts.mayBeCut) return { taken: same, problems: [missing(lines, same, told[same])], isBounded: false };
   const cut = told[same];
   const isCut = cut !== undefined && cut.flags?.interrupted === true && isBeginning(lines[same]!, cut);
-  const lost = lines.slice(same).findLastIndex((line) => line.command !== null && facts.reached.has(line.command));
-  const problems = lost > 0 || (lost === 0 && !isCut) ? [missing(lines, same, cut)] : [];
-  return { taken: same + (isCut ? 1 : 0), problems };
+  const last = lastReached(lines, facts);
+  const isThere = last < same || (last === same && isCut);
+  const problems = isThere ? [] : [missing(lines, same, cut)];
+  return { taken: same + (isCut ? 1 : 0), problems, isBounded: last >= 0 };
+}
+
+/** The last line that surely was on the disk; -1 when none was. */
+function lastReached(lines: Line[], { reached }: Facts): number {
+  return lines.findLastIndex(({ command }) => command !== null && reached.has(command));
 }
 
 function isWhole(line: Line, message: Message, facts: Facts): boolean {

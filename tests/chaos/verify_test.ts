@@ -2,7 +2,7 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import type { Message } from "../../lib/wire/message.ts";
 import type { Line, Script } from "./script.ts";
-import { type Facts, findFaults } from "./verify.ts";
+import { type Facts, judge } from "./verify.ts";
 
 const LINES: Line[] = ["one", "two", "three", "four"].map((content) => ({ role: "assistant", content, command: null }));
 const COMMAND: Line = { role: "tool", content: "ran", command: "echo ran" };
@@ -40,7 +40,7 @@ const CUT = { flags: { interrupted: true } };
 function faultsOf(stored: Message[], facts: Partial<Facts> = {}): string[] {
   const numbered = stored.map((each, at) => ({ ...each, seq: at + 1, messageId: each.messageId || `m${at}` }));
   const all = { mayBeCut: false, mayBeShort: false, taken: new Set(["b"]), reached: new Set<string>(), ...facts };
-  return findFaults({ script: SCRIPT, stored: numbered, ...all });
+  return judge({ script: SCRIPT, stored: numbered, ...all }).faults;
 }
 
 Deno.test("the transcript that the coding agent made is right, with the edge's own notes between", () => {
@@ -78,9 +78,9 @@ Deno.test("a hole in the numbers and an id that is there twice are found", () =>
     taken: new Set<string>(),
     reached: new Set<string>(),
   };
-  assertMatch(findFaults({ ...facts, stored })[0]!, /has the number 5/);
+  assertMatch(judge({ ...facts, stored }).faults[0]!, /has the number 5/);
   const twice = FIRST.map((each, at) => ({ ...each, seq: at + 1, messageId: "same" }));
-  assertMatch(findFaults({ ...facts, stored: twice }).join(), /an id is stored twice/);
+  assertMatch(judge({ ...facts, stored: twice }).faults.join(), /an id is stored twice/);
 });
 
 Deno.test("after a kill the beginning may stand alone, marked, but nothing that was surely said may be missing", () => {
@@ -99,6 +99,15 @@ Deno.test("after a kill the beginning may stand alone, marked, but nothing that 
   assertEquals(faultsOf(FIRST.slice(0, 3), { ...cut, reached }).length, 1);
   const call = { ...told(COMMAND), content: "echo ran", ...CUT };
   assertEquals(faultsOf([...FIRST.slice(0, 5), call], { ...cut, reached }), []);
+});
+
+Deno.test("a prompt counts as bounded when it was cut and something had to be there", () => {
+  const given = { script: SCRIPT, mayBeCut: true, mayBeShort: false, taken: new Set<string>() };
+  const stored = FIRST.map((each, at) => ({ ...each, seq: at + 1, messageId: `m${at}` }));
+  const reached = new Set([COMMAND.command!]);
+  assertEquals(judge({ ...given, stored, reached }).bounded, 0, "it is whole");
+  assertEquals(judge({ ...given, stored: stored.slice(0, 3), reached: new Set() }).bounded, 0, "nothing had to be");
+  assertEquals(judge({ ...given, stored: stored.slice(0, 3), reached }).bounded, 1);
 });
 
 Deno.test("where large bodies were refused a message may be short, and says so", () => {

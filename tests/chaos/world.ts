@@ -10,6 +10,7 @@ import { TestRepository } from "../repository.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 const ENTRY = new URL("./edge_process.ts", import.meta.url).pathname;
+const CLOCK = new URL("./clock.ts", import.meta.url).pathname;
 
 /** Waits that are long in life and short here; everything else as it is by default. */
 const QUICK = {
@@ -65,6 +66,7 @@ export class World implements AsyncDisposable {
     await Deno.mkdir(nodes, { recursive: true });
     if (options.smallDisk) await run(["mount", "-t", "tmpfs", "-o", `size=${DISK_BYTES}`, "tmpfs", nodes]);
     const repository = await TestRepository.make();
+    await writeAgentDeno(directory);
     return new World({ directory, repository, port: freePort(), hasDisk: options.smallDisk });
   }
 
@@ -72,10 +74,9 @@ export class World implements AsyncDisposable {
     return join(this.directory, "data", "nodes");
   }
 
-  async setClock(skewMs: number): Promise<void> {
-    await Deno.writeTextFile(join(this.directory, "clock"), String(skewMs));
-    // One that is still starting reads it by itself.
-    if (this.#edge && await this.#isReady()) signal(this.#edge.pid, "SIGUSR2");
+  /** By how much a clock is wrong from now on: the edge's, or that of all agents. */
+  async setClock(whose: "edge" | "agents", skewMs: number): Promise<void> {
+    await Deno.writeTextFile(join(this.directory, `clock-${whose}`), String(skewMs));
   }
 
   /** Starts the edge, unless it runs, and waits until it answers. */
@@ -201,7 +202,8 @@ export class World implements AsyncDisposable {
   #environment(): Record<string, string> {
     return {
       ...QUICK,
-      CHAOS_CLOCK: join(this.directory, "clock"),
+      CHAOS_CLOCK: join(this.directory, "clock-edge"),
+      CHAOS_AGENT_DENO: join(this.directory, "agent-deno"),
       HEARTH_DATA_DIR: join(this.directory, "data"),
       HEARTH_ADMIN_KEY: this.#key,
       JWT_SECRET: this.#secrets.join(","),
@@ -238,6 +240,16 @@ export class World implements AsyncDisposable {
       await wait(100, stop);
     }
   }
+}
+
+/** Deno as agents are started with it: it sets the clock before it runs what it is given. */
+async function writeAgentDeno(directory: string): Promise<void> {
+  const text = `#!/bin/sh
+command="$1"
+shift
+CHAOS_CLOCK="${directory}/clock-agents" exec "${Deno.execPath()}" "$command" --preload "${CLOCK}" "$@"
+`;
+  await Deno.writeTextFile(join(directory, "agent-deno"), text, { mode: 0o700 });
 }
 
 function freePort(): number {
