@@ -21,6 +21,7 @@ import { credentialProvider } from "../lib/wire/credential.ts";
 import { uuid } from "../lib/wire/common.ts";
 import { signIn, signOut } from "./api/accounts.ts";
 import { readNodes, readNodeWarnings } from "./api/nodes.ts";
+import { readMembers } from "./api/projects.ts";
 import { renderApp } from "./_app.tsx";
 import { readForm } from "./_body.ts";
 import { findCaller, setLoginCookie } from "./_caller.ts";
@@ -91,13 +92,11 @@ export function mountWeb(app: App, options: WebOptions): (error: unknown, c: Ctx
   app.get(
     "/projects/:projectId/settings",
     signedIn(async (c, { user }) => {
+      const edge = c.get("edge");
       const project = await projectOf(c, user);
-      const options = readOptions(c.get("edge"));
-      return page(
-        c,
-        project.name,
-        <ProjectSettingsPage me={toUser(user)} project={toProject(project)} options={options} />,
-      );
+      const members = await readMembers(edge, project.id);
+      const props = { me: toUser(user), project: toProject(project), members, options: readOptions(edge) };
+      return page(c, `Settings · ${project.name}`, <ProjectSettingsPage {...props} />);
     }),
   );
   const showProject = signedIn(async (c, { user }) => {

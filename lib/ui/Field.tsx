@@ -6,13 +6,20 @@ export interface FieldProps {
   label: string;
   hint?: string;
   error?: string | null | undefined;
+  /** What came of the last change, said beside the label. */
+  said?: string;
   children: ComponentChildren;
 }
 
-export function Field({ id, label, hint, error, children }: FieldProps) {
+export function Field({ id, label, hint, error, said, children }: FieldProps) {
   return (
     <div class="labelled">
-      <label for={id}>{label}</label>
+      {said === undefined ? <label for={id}>{label}</label> : (
+        <div class="label-row">
+          <label for={id}>{label}</label>
+          <span class="saved" role="status">{said}</span>
+        </div>
+      )}
       {children}
       {hint ? <p class="field-hint" id={`${id}-hint`}>{hint}</p> : null}
       {error ? <p class="field-error" id={`${id}-error`} role="alert">{error}</p> : null}

@@ -10,7 +10,9 @@ import { readRoute } from "../../lib/ui/route.ts";
 import { type Credential, credentialProvider } from "../../lib/wire/credential.ts";
 import type { ServerFrame } from "../../lib/wire/feed.ts";
 import type { Message, MessagePage } from "../../lib/wire/message.ts";
+import type { User } from "../../lib/wire/account.ts";
 import type { Node } from "../../lib/wire/node.ts";
+import type { Member } from "../../lib/wire/project.ts";
 import type { Prompt, Session } from "../../lib/wire/session.ts";
 import type { Task } from "../../lib/wire/task.ts";
 import { renderApp } from "../../routes/_app.tsx";
@@ -57,6 +59,8 @@ export class FixtureEdge {
   nodes: Node[] = [];
   credentials: Credential[] = [];
   prompts: Prompt[] = [];
+  members: Member[] = [];
+  me: User = ME;
   messages: Record<string, Message[]> = {};
   now = NOW;
   cursor = "c0";
@@ -136,7 +140,7 @@ export class FixtureEdge {
     }
     if (pathname === "/nodes") return h(NodesPage, { me: ME, nodes: this.nodes, now: this.now });
     if (pathname === `/projects/${PROJECT.id}/settings`) {
-      return h(ProjectSettingsPage, { me: ME, project: PROJECT, options: OPTIONS });
+      return h(ProjectSettingsPage, { me: this.me, project: PROJECT, members: this.members, options: OPTIONS });
     }
     const route = readRoute(pathname, PROJECT.id);
     if (!route) return null;
