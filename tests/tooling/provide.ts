@@ -1,16 +1,20 @@
 /**
- * What the suite needs from the machine besides Deno: git and a browser. Both are looked for first; what is missing
- * is installed where that can be done without asking (apt as root, else Playwright's own download). When it cannot,
- * the person is told what to install, and the tests that need it fail with the same sentence.
+ * What the suite needs from the machine besides Deno: git, a browser and real coding agents. All are looked for first;
+ * what is missing is installed where that can be done without asking (apt as root, Playwright's own download, npm into
+ * a cache folder). When it cannot, the person is told what to install; without git or browser the tests that need it
+ * fail with the same sentence, without the coding agents they are skipped.
  */
+import { provideAdapters } from "../adapters/install.ts";
+import { SUITE_PACKAGES } from "../adapters/packages.ts";
 import { findBrowser, NO_BROWSER } from "../browser.ts";
 
 const NO_GIT = "git was not found, and many tests work on real repositories. Install git and run the tests again.";
 
-/** Makes git and a browser available, and tells `say` what it does and what is still missing. */
+/** Makes all of it available, and tells `say` what it does and what is still missing. */
 export async function provideTools(say: (line: string) => void): Promise<void> {
   if (!await runs("git", ["--version"])) await provideGit(say);
   if (!findBrowser()) await provideBrowser(say);
+  await provideAdapters(SUITE_PACKAGES, say);
 }
 
 async function provideGit(say: (line: string) => void): Promise<void> {
