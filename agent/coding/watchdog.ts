@@ -14,7 +14,8 @@ export class Watchdog {
   readonly #limits: StallLimits;
   readonly #onStall: (afterMs: number) => void;
   readonly #tools = new Set<string>();
-  #touchedAtMs = Date.now();
+  /** By `performance.now()`, like all times here: a clock that is set forward is no silence. */
+  #touchedAtMs = performance.now();
   #lastChanceMs: number | null = null;
   #timer: ReturnType<typeof setTimeout> | null = null;
 
@@ -26,7 +27,7 @@ export class Watchdog {
 
   /** Something came from the coding agent. */
   touch(): void {
-    this.#touchedAtMs = Date.now();
+    this.#touchedAtMs = performance.now();
   }
 
   noteTool(toolCallId: string, status: string | null): void {
@@ -38,7 +39,7 @@ export class Watchdog {
 
   /** The turn has this long from now on to end, whatever comes meanwhile. */
   limitTo(ms: number): void {
-    this.#lastChanceMs ??= Date.now() + ms;
+    this.#lastChanceMs ??= performance.now() + ms;
     this.#arm();
   }
 
@@ -55,13 +56,14 @@ export class Watchdog {
     this.stop();
     const silentUntil = this.#touchedAtMs + this.#limitMs();
     const until = this.#lastChanceMs === null ? silentUntil : Math.min(silentUntil, this.#lastChanceMs);
-    this.#timer = setTimeout(() => this.#check(), Math.max(1, until - Date.now()));
+    this.#timer = setTimeout(() => this.#check(), Math.max(1, until - performance.now()));
   }
 
   #check(): void {
-    const now = Date.now();
+    const now = performance.now();
     const isOver = this.#lastChanceMs !== null && now >= this.#lastChanceMs;
-    if (isOver || now - this.#touchedAtMs >= this.#limitMs()) this.#onStall(now - this.#touchedAtMs);
-    else this.#arm();
+    if (isOver || now - this.#touchedAtMs >= this.#limitMs()) {
+      this.#onStall(Math.round(now - this.#touchedAtMs));
+    } else this.#arm();
   }
 }

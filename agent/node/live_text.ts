@@ -31,7 +31,8 @@ export class LiveText implements Disposable {
   readonly #shown = new Map<string, Shown>();
   /** Ids with something to send, the one that waits longest first. */
   readonly #waiting = new Set<string>();
-  #lastFrameMs = 0;
+  /** By `performance.now()`, like all times here: the machine's clock may be set meanwhile. */
+  #lastFrameMs = -FRAME_EVERY_MS;
   #timer: ReturnType<typeof setTimeout> | null = null;
 
   constructor(send: (frame: Frame) => void) {
@@ -70,7 +71,7 @@ export class LiveText implements Disposable {
 
   #schedule(): void {
     if (this.#timer !== null || this.#waiting.size === 0) return;
-    const waitMs = this.#lastFrameMs + FRAME_EVERY_MS - Date.now();
+    const waitMs = this.#lastFrameMs + FRAME_EVERY_MS - performance.now();
     if (waitMs <= 0) return this.#sendNext();
     this.#timer = setTimeout(() => {
       this.#timer = null;
@@ -83,7 +84,7 @@ export class LiveText implements Disposable {
     const shown = messageId === undefined ? undefined : this.#shown.get(messageId);
     if (messageId !== undefined) this.#waiting.delete(messageId);
     if (shown && messageId !== undefined) {
-      this.#lastFrameMs = Date.now();
+      this.#lastFrameMs = performance.now();
       this.#send(nextFrame(shown, this.#lastFrameMs));
       if (shown.sent < shown.row.content.length) this.#waiting.add(messageId);
     }

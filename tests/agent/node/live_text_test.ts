@@ -4,6 +4,8 @@ import type { OutboxRow } from "../../../agent/store/outbox.ts";
 import { byteLength } from "../../../lib/bytes.ts";
 import { newId } from "../../../lib/ids.ts";
 import { liveFrame } from "../../../lib/wire/control.ts";
+import { setClock } from "../../set_clock.ts";
+import { eventually } from "./node_harness.ts";
 
 const IDS = { workspaceId: newId(), projectId: newId(), sessionId: newId() };
 
@@ -55,6 +57,16 @@ Deno.test("who starts to follow gets the whole, and a text that was replaced com
   set.live.show({ ...open, content: "another text" });
   await set.until(() => set.frames.length === 3);
   assertEquals([set.frames[2]?.at, set.frames[2]?.text], [0, "another text"]);
+});
+
+Deno.test("a machine's clock that is set back does not hold frames up", async () => {
+  using set = watch();
+  const open = row("first");
+  set.live.show(open);
+  await set.until(() => set.frames.length === 1);
+  using _back = setClock(-3_600_000);
+  set.live.show({ ...open, content: "first and second" });
+  await eventually(() => set.frames.length === 2);
 });
 
 Deno.test("a long message comes in frames within the limit, whatever its characters", async () => {
