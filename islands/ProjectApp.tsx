@@ -286,7 +286,13 @@ function NewTask() {
   };
   return (
     <div class="dock">
-      <TaskForm project={project} options={options} draft={taskDraft} onSubmit={submit} />
+      <TaskForm
+        project={project}
+        options={options}
+        draft={taskDraft}
+        tasks={() => Object.values(store.state.peek().tasks)}
+        onSubmit={submit}
+      />
     </div>
   );
 }

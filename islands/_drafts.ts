@@ -9,7 +9,7 @@ export function keepTaskDraft(projectId: string, draft: Signal<TaskDraft>): () =
   if (!draft.peek().description && kept.description) draft.value = kept;
   return effect(() => {
     const value = draft.value;
-    store(key, value.description || value.priority ? JSON.stringify(value) : "");
+    store(key, value.description || value.priority || value.dependsOn.length ? JSON.stringify(value) : "");
   });
 }
 

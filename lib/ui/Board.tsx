@@ -20,10 +20,12 @@ const PLACEHOLDER: Record<TaskStatus, string> = {
 
 export interface BoardProps {
   columns: BoardColumn[];
+  /** Some tasks are left out: an empty column may not be one. */
+  filtered?: boolean;
   renderCard: (task: Task) => ComponentChildren;
 }
 
-export function Board({ columns, renderCard }: BoardProps) {
+export function Board({ columns, filtered = false, renderCard }: BoardProps) {
   return (
     <div class="board" onKeyDown={moveBetweenCards}>
       {columns.map(({ status, tasks }) => (
@@ -33,7 +35,7 @@ export function Board({ columns, renderCard }: BoardProps) {
             <span class="count">{String(tasks.length)}</span>
           </h2>
           {tasks.length === 0
-            ? <p class="board-empty">{PLACEHOLDER[status]}</p>
+            ? <p class="board-empty">{filtered ? "No task of this priority." : PLACEHOLDER[status]}</p>
             : <ul class="cards">{tasks.map((task) => <li key={task.id}>{renderCard(task)}</li>)}</ul>}
         </section>
       ))}

@@ -5,11 +5,12 @@ import type { TaskCardProps } from "./TaskCard.tsx";
 import { checkDraft, draftOf, type DraftProblem } from "./task_draft.ts";
 import { TaskFields } from "./TaskFields.tsx";
 
-export function CardEditor({ task, project, options, onSave, onClose }: TaskCardProps & { onClose: () => void }) {
+export function CardEditor(props: TaskCardProps & { onClose: () => void }) {
+  const { task, tasks, project, options, onSave, onClose } = props;
   const draft = useSignal(draftOf(task));
   const problem = useSignal<DraftProblem | null>(null);
   const busy = useSignal(false);
-  const field = useRef<HTMLTextAreaElement>(null);
+  const field = useRef<HTMLInputElement>(null);
   useEffect(() => field.current?.focus(), []);
   const save = async () => {
     problem.value = checkDraft(draft.value);
@@ -19,7 +20,7 @@ export function CardEditor({ task, project, options, onSave, onClose }: TaskCard
     busy.value = false;
     if (saved) onClose();
   };
-  const wrong = problem.value?.field === "description" ? problem.value.message : null;
+  const wrongAt = (field: DraftProblem["field"]) => problem.value?.field === field ? problem.value.message : null;
   return (
     <form
       class="card editing"
@@ -32,16 +33,24 @@ export function CardEditor({ task, project, options, onSave, onClose }: TaskCard
         if (event.key === "Escape") onClose();
       }}
     >
+      <input
+        class="field"
+        aria-label="Title"
+        aria-invalid={wrongAt("title") ? "true" : undefined}
+        value={draft.value.title ?? ""}
+        ref={field}
+        onInput={(event) => (draft.value = { ...draft.value, title: event.currentTarget.value })}
+      />
+      <Wrong message={wrongAt("title")} />
       <textarea
         class="field"
         rows={5}
         aria-label="Description"
-        aria-invalid={wrong ? "true" : undefined}
+        aria-invalid={wrongAt("description") ? "true" : undefined}
         value={draft.value.description}
-        ref={field}
         onInput={(event) => (draft.value = { ...draft.value, description: event.currentTarget.value })}
       />
-      {wrong ? <p class="field-error" role="alert">{wrong}</p> : null}
+      <Wrong message={wrongAt("description")} />
       <TaskFields
         idPrefix={`task-${task.id}`}
         draft={draft}
@@ -49,6 +58,8 @@ export function CardEditor({ task, project, options, onSave, onClose }: TaskCard
         project={project}
         options={options}
         disabled={busy.value}
+        tasks={tasks}
+        taskId={task.id}
       />
       <div class="card-actions">
         <button type="submit" class="button small primary" disabled={busy.value}>Save</button>
@@ -56,4 +67,8 @@ export function CardEditor({ task, project, options, onSave, onClose }: TaskCard
       </div>
     </form>
   );
+}
+
+function Wrong({ message }: { message: string | null }) {
+  return message ? <p class="field-error" role="alert">{message}</p> : null;
 }

@@ -4,9 +4,9 @@ import type { Options } from "../wire/account.ts";
 import type { Project } from "../wire/project.ts";
 import { EDITABLE_STATUSES, type Task } from "../wire/task.ts";
 import { Priority, StatusBadge } from "./Badge.tsx";
-import { CardEditor } from "./CardEditor.tsx";
 import { ConfirmButton } from "./ConfirmButton.tsx";
-import { cost, STEP } from "./labels.ts";
+import { cost, plural, STEP } from "./labels.ts";
+import { lazy } from "./lazy.ts";
 import type { TaskDraft } from "./task_draft.ts";
 import { Time } from "./Time.tsx";
 import { isLive, runLabel } from "./views.ts";
@@ -28,7 +28,13 @@ export interface TaskCardProps extends TaskCardActions {
   busy: boolean;
   project: Project;
   options: Options;
+  /** All of the project's that the page knows. */
+  tasks: () => readonly Task[];
+  /** Titles of the tasks that this one waits for. */
+  waitsFor: readonly string[];
 }
+
+const CardEditor = lazy(() => import("./CardEditor.tsx").then((loaded) => loaded.CardEditor));
 
 export function TaskCard(props: TaskCardProps) {
   const { task, href, selected, busy } = props;
@@ -60,6 +66,7 @@ export function TaskCard(props: TaskCardProps) {
         <Time at={task.updatedAt} />
       </div>
       {isLive(task) && task.executionStep ? <p class="card-note">{STEP[task.executionStep]}</p> : null}
+      <Waiting titles={isLive(task) || task.status === "completed" ? [] : props.waitsFor} />
       {task.status === "failed" && task.errorMessage ? <p class="card-note failed">{task.errorMessage}</p> : null}
       {task.warning ? <p class="card-note warned">{task.warning}</p> : null}
       <div class="card-actions">
@@ -93,4 +100,10 @@ export function TaskCard(props: TaskCardProps) {
       </div>
     </div>
   );
+}
+
+function Waiting({ titles }: { titles: readonly string[] }) {
+  if (titles.length === 0) return null;
+  const what = titles.length === 1 ? titles[0] : plural(titles.length, "task");
+  return <p class="card-note" title={titles.join("\n")}>{`Waits for ${what}`}</p>;
 }

@@ -7,11 +7,12 @@ import type { TargetedKeyboardEvent } from "preact";
 import { useRef } from "preact/hooks";
 import type { Options } from "../wire/account.ts";
 import type { Project } from "../wire/project.ts";
+import type { Task } from "../wire/task.ts";
 import { useAutoGrow } from "./auto_grow.ts";
 import { Icon } from "./Icon.tsx";
+import { lazy } from "./lazy.ts";
 import { SplitButton } from "./SplitButton.tsx";
 import { checkDraft, type DraftProblem, NEW_DRAFT, type TaskDraft } from "./task_draft.ts";
-import { TaskFields } from "./TaskFields.tsx";
 
 export type SubmitKind = "run" | "backlog";
 
@@ -25,10 +26,14 @@ export interface TaskFormProps {
   project: Project;
   options: Options;
   draft: Signal<TaskDraft>;
+  /** The project's tasks, for what a new one may wait for. */
+  tasks: () => readonly Task[];
   onSubmit: (kind: SubmitKind, draft: TaskDraft) => Promise<SubmitFailure | null>;
 }
 
-export function TaskForm({ project, options, draft, onSubmit }: TaskFormProps) {
+const TaskFields = lazy(() => import("./TaskFields.tsx").then((loaded) => loaded.TaskFields));
+
+export function TaskForm({ project, options, draft, tasks, onSubmit }: TaskFormProps) {
   const busy = useSignal(false);
   const problem = useSignal<DraftProblem | null>(null);
   const failure = useSignal<SubmitFailure | null>(null);
@@ -123,6 +128,7 @@ export function TaskForm({ project, options, draft, onSubmit }: TaskFormProps) {
               project={project}
               options={options}
               disabled={busy.value}
+              tasks={tasks}
             />
           )
           : null}

@@ -68,12 +68,27 @@ const COLUMNS: readonly TaskStatus[] = [
 /** Columns of states that a task only passes through: there while they hold cards. */
 const PASSING: readonly TaskStatus[] = ["queued", "delegated"];
 
-/** The board: columns in the order of a task's life, most urgent first, then the newest. */
-export function boardColumns(tasks: Readonly<Record<string, Task>>): BoardColumn[] {
-  const all = Object.values(tasks).sort((a, b) => b.priority - a.priority || compare(b.id, a.id));
+/**
+ * The board: columns in the order of a task's life, most urgent first, then the newest. `minPriority` leaves out what
+ * is less urgent.
+ */
+export function boardColumns(tasks: Readonly<Record<string, Task>>, minPriority = -Infinity): BoardColumn[] {
+  const all = Object.values(tasks)
+    .filter((task) => task.priority >= minPriority)
+    .sort((a, b) => b.priority - a.priority || compare(b.id, a.id));
   return COLUMNS
     .map((status) => ({ status, tasks: all.filter((task) => task.status === status) }))
     .filter((column) => column.tasks.length > 0 || !PASSING.includes(column.status));
+}
+
+/** The priorities that tasks have, most urgent first: what the board can be filtered by. */
+export function prioritiesOf(tasks: Readonly<Record<string, Task>>): number[] {
+  return [...new Set(Object.values(tasks).map((task) => task.priority))].sort((a, b) => b - a);
+}
+
+/** The tasks that `task` waits for, as far as the page knows them. */
+export function unmetOf(task: Task, tasks: Readonly<Record<string, Task>>): Task[] {
+  return task.dependsOn.flatMap((id) => tasks[id] && tasks[id].status !== "completed" ? [tasks[id]] : []);
 }
 
 export function isLive(task: Pick<Task, "status">): boolean {

@@ -207,23 +207,6 @@ Deno.test("T063-9 a card of a live task has a spinner, and moves when its task d
   assertEquals(await card.locator(".spinner").count(), 0);
 });
 
-Deno.test("a draft is edited in place and started from its card", async () => {
-  await using edge = edgeWith(3);
-  const draft = edge.tasks[2]!;
-  edge.override = ({ method, path, body }) => {
-    if (method !== "PATCH" || path !== `/tasks/${draft.id}`) return null;
-    return Response.json({ ...draft, ...(body as object), title: "Edited", updatedAt: ago(0) });
-  };
-  await using open = await openPage(`${edge.url}${PATH}/board`);
-  const column = open.page.locator('[data-status="draft"]');
-  await column.getByRole("button", { name: "Edit" }).click();
-  await column.getByLabel("Description").fill("Do it better");
-  await column.getByRole("button", { name: "Save" }).click();
-  await column.locator(".card-link", { hasText: "Edited" }).waitFor();
-  await column.getByRole("button", { name: "Run" }).click();
-  await edge.until(() => edge.requests.find((each) => each.path === `/tasks/${draft.id}/run`), "the task was run");
-});
-
 Deno.test("follow-ups: Enter sends once under one id, Shift+Enter breaks the line, the queue shows and empties", async () => {
   await using edge = edgeWith(3);
   await using open = await openPage(edge.url + PATH);

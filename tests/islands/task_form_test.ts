@@ -41,7 +41,13 @@ Deno.test("T060-1 Run Now submits the task, and its session is shown with its me
   await runNow(open.page).click();
   await open.page.locator(".message-user", { hasText: "Turn the lamp" }).waitFor();
   assertEquals(posts(edge)[0]!.path, "/tasks/submit");
-  assertEquals(posts(edge)[0]!.body, { description: "Turn the lamp", priority: 0, agentHint: null, vmSize: null });
+  assertEquals(posts(edge)[0]!.body, {
+    description: "Turn the lamp",
+    priority: 0,
+    agentHint: null,
+    vmSize: null,
+    dependsOn: [],
+  });
   assertEquals(new URL(open.page.url()).pathname, `${PATH}/chat/${sessionId}`);
   await edge.until(() => edge.subscriptions.includes(sessionId), "the socket asked for the session");
   const live = { type: "message.live", sessionId, messageId: id(900), role: "assistant", rev: 1, at: 0 } as const;
@@ -103,7 +109,8 @@ Deno.test("T060-5 options fold out and in, and go with the task", async () => {
   await field(open.page).fill("go");
   await runNow(open.page).click();
   await edge.until(() => posts(edge).length === 1, "the task was posted");
-  assertEquals(posts(edge)[0]!.body, { description: "go", priority: 7, agentHint: "claude", vmSize: "large" });
+  const chosen = { priority: 7, agentHint: "claude", vmSize: "large", dependsOn: [] };
+  assertEquals(posts(edge)[0]!.body, { description: "go", ...chosen });
 });
 
 Deno.test("T060-6 T060-7 nothing can be sent twice, and success clears the text", async () => {
@@ -143,6 +150,27 @@ Deno.test("T060-8 a refusal is told in a toast, keeps the text, and goes again u
   await edge.until(() => posts(edge).length === 2, "the task was posted again");
   assertMatch(posts(edge)[0]!.key ?? "", /^[0-9a-f-]{36}$/);
   assertEquals(posts(edge)[1]!.key, posts(edge)[0]!.key);
+});
+
+Deno.test("a task can be made to wait for others, of which those that are over are not offered", async () => {
+  await using edge = new FixtureEdge();
+  edge.tasks = [
+    makeTask(51, { title: "First" }),
+    makeTask(52, { title: "Second", status: "in_progress" }),
+    makeTask(53, { title: "Third", status: "completed" }),
+  ];
+  await using open = await openPage(edge.url + PATH);
+  await open.page.getByRole("button", { name: "Options" }).click();
+  const waits = open.page.getByLabel("Waits for");
+  assertEquals(await waits.locator("option").allTextContents(), ["No other task", "Second", "First"]);
+  await waits.selectOption("First");
+  await waits.selectOption("Second");
+  await open.page.getByRole("button", { name: "Do not wait for Second" }).click();
+  assertEquals(await open.page.locator(".chip").allTextContents(), ["First"]);
+  await field(open.page).fill("go");
+  await saveToBacklog(open.page);
+  await edge.until(() => posts(edge).length === 1, "the task was posted");
+  assertEquals((posts(edge)[0]!.body as { dependsOn: string[] }).dependsOn, [id(51)]);
 });
 
 Deno.test("the text of a task outlives a reload", async () => {

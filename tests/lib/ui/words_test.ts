@@ -79,13 +79,18 @@ Deno.test("a draft is checked at its fields and becomes the body of the call", (
   assertEquals(checkDraft(NEW_DRAFT)?.field, "description");
   assertEquals(checkDraft({ ...NEW_DRAFT, description: "x".repeat(32_001) })?.field, "description");
   assertEquals(checkDraft({ ...NEW_DRAFT, description: "go", priority: "soon" })?.field, "priority");
-  const draft = { description: " go ", priority: "5", agentHint: "", vmSize: "large" } as const;
+  assertEquals(checkDraft({ ...NEW_DRAFT, description: "go", title: " " })?.field, "title");
+  assertEquals(checkDraft({ ...NEW_DRAFT, description: "go", title: "x".repeat(201) })?.field, "title");
+  const draft = { ...NEW_DRAFT, description: " go ", priority: "5", vmSize: "large" } as const;
   assertEquals(checkDraft(draft), null);
-  assertEquals(bodyOf(draft), { description: "go", priority: 5, agentHint: null, vmSize: "large" });
+  const body = { description: "go", priority: 5, agentHint: null, vmSize: "large" as const, dependsOn: [] };
+  assertEquals(bodyOf(draft), body);
+  assertEquals(bodyOf({ ...draft, title: " Go " }), { ...body, title: "Go" });
 });
 
 Deno.test("a kept draft is read back, and anything else is a new one", () => {
-  const draft = { description: "go", priority: "1", agentHint: "demo", vmSize: "small" } as const;
+  const kept = { description: "go", priority: "1", agentHint: "demo", vmSize: "small", dependsOn: [id(9)] } as const;
+  const draft = { ...NEW_DRAFT, ...kept };
   assertEquals(readDraft(JSON.stringify(draft)), draft);
   for (const broken of [null, "", "{", "[]", "3", '{"vmSize":"huge"}']) assertEquals(readDraft(broken), NEW_DRAFT);
 });
