@@ -81,6 +81,7 @@ export class ChatSession implements AsyncDisposable {
       onFlood: () => this.#process.cancel(),
       emit: parts.emit,
       store: (messages) => parts.storage.putMessages(this.id, messages),
+      log: this.#parts.log,
     });
   }
 
@@ -176,6 +177,7 @@ export class ChatSession implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.end();
+    await this.#output[Symbol.asyncDispose]();
   }
 
   /** What was said, with what is still growing, and the number of the last frame that this holds. */
@@ -205,8 +207,7 @@ export class ChatSession implements AsyncDisposable {
   async #run(turn: Turn, text: string): Promise<void> {
     let end: TurnEnd | null = null;
     try {
-      this.#output.start(text);
-      await this.#output.settle();
+      await this.#output.start(text);
       if (this.record.status === "idle" && this.hasProcess) await this.save({ status: "active" });
       if (!this.hasProcess) await this.open();
       const session = this.#process.session;

@@ -202,7 +202,7 @@ export class SessionManager implements AsyncDisposable {
     const graceMs = this.#options.turnGraceMs ?? TURN_GRACE_MS;
     await Promise.all([...this.#sessions.values()].map(async (session) => {
       await session.quiet(graceMs);
-      await session.end();
+      await session[Symbol.asyncDispose]();
       if (session.record.status !== "terminated") await session.save({ status: "idle", subprocessPid: null });
     }));
     await Promise.all(this.#inHand.values());
@@ -275,7 +275,7 @@ export class SessionManager implements AsyncDisposable {
     this.#sessions.delete(session.id);
     session.isClosed = true;
     try {
-      await session.end();
+      await session[Symbol.asyncDispose]();
       const { reason, isResumable } = end;
       await session.save({ status: "terminated", terminatedReason: reason, isResumable, subprocessPid: null });
     } finally {

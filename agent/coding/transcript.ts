@@ -16,7 +16,8 @@ const RETRY_COMPARED = 80;
 
 interface OpenText {
   messageId: string;
-  role: "assistant" | "thinking" | "user";
+  /** `system`: of the coding agent's troubles with its model; each text of it replaces the one before. */
+  role: "assistant" | "thinking" | "user" | "system";
   /** The coding agent's own id of the message. */
   acpId: string | null;
   content: string;
@@ -53,9 +54,9 @@ export interface StepOptions {
   newId: () => string;
 }
 
-type Ids = Pick<Transcript, "workspaceId" | "projectId" | "sessionId" | "cwd">;
+export type TranscriptIds = Pick<Transcript, "workspaceId" | "projectId" | "sessionId" | "cwd">;
 
-export function newTranscript(ids: Ids): Transcript {
+export function newTranscript(ids: TranscriptIds): Transcript {
   return {
     workspaceId: ids.workspaceId,
     projectId: ids.projectId,
@@ -86,6 +87,8 @@ export function reduce(state: Transcript, update: SessionUpdate, options: StepOp
       return upsertTool(state, update, options);
     case "plan":
       return addPlan(state, update.entries, options);
+    case "model_retry":
+      return addText(state, { role: "system", text: update.text, acpId: null }, options);
     case "usage_update":
       return { state, finished: [], open: null };
     case "unknown":
@@ -157,7 +160,8 @@ function addText(state: Transcript, chunk: Chunk, options: StepOptions): Step {
     content: "",
     startedAtMs: options.now,
   };
-  const open = { ...before, content: before.content + chunk.text };
+  const content = chunk.role === "system" ? chunk.text : before.content + chunk.text;
+  const open = { ...before, content };
   const isShown = open.content !== "" && !isEcho(state, open);
   return {
     state: { ...closed.state, open },

@@ -1,25 +1,27 @@
 /**
  * What a coding agent does in a chat session becomes events for whoever watches and messages for the store. Events
- * leave in order; the disk is written behind them, the growing message now and then. A flood is cut off.
+ * leave in order; the disk is written behind them. A flood is cut off.
  */
 import type { PermissionOption, RequestPermissionResponse } from "@agentclientprotocol/sdk/unstable";
 import { cutText } from "../../lib/bytes.ts";
-import { newId } from "../../lib/ids.ts";
+import type { Logger } from "../../lib/log.ts";
 import { type HistoryMessage, makeFrame, type SessionEvent, type ToolUseDisplay } from "../../lib/wire/chat_engine.ts";
 import type { ToolMetadata } from "../../lib/wire/message.ts";
 import type { OutboxRow } from "../store/outbox.ts";
 import { DeltaPacer } from "./delta_pacer.ts";
 import { decidePermission } from "./permissions.ts";
-import { endTurn, newTranscript, openRows, recordPermission, reduce, startTurn, type Step } from "./transcript.ts";
+import type { Step } from "./transcript.ts";
+import { TranscriptWriter } from "./transcript_writer.ts";
 import type { SessionUpdate, ToolCallFields } from "./updates.ts";
 
-const SAVE_EVERY_MS = 500;
 /** Text of one turn; a person reads less in a day. */
 const TURN_TEXT_MAX = 16 * 1024 * 1024;
 const CONTENT_MAX = 1024 * 1024;
 const RESULT_MAX = 32 * 1024;
 /** Finished messages that a reader gets who comes while they are on their way to the disk. */
 const RECENT_MAX = 500;
+/** A person waits for the end of the turn: a disk that refuses so often is a failure to be told. */
+const WRITE_TRIES_MAX = 3;
 
 export interface TurnOutputOptions {
   sessionId: string;
@@ -28,26 +30,32 @@ export interface TurnOutputOptions {
   onFlood: () => void;
   emit: (event: SessionEvent) => void;
   store: (messages: HistoryMessage[]) => Promise<void>;
+  log: Logger;
 }
 
-export class TurnOutput {
+export class TurnOutput implements AsyncDisposable {
   readonly #options: TurnOutputOptions;
   readonly #pacer: DeltaPacer;
-  #state;
+  readonly #writer: TranscriptWriter;
   #seq = 0;
   #count = 0;
   #textChars = 0;
   #recent: HistoryMessage[] = [];
   #announced = new Set<string>();
   #lastDeltaOf: string | null = null;
-  #timer: ReturnType<typeof setTimeout> | null = null;
-  #written: Promise<void> = Promise.resolve();
-  #failure: unknown = null;
 
   constructor(options: TurnOutputOptions) {
     this.#options = options;
-    const { sessionId, cwd } = options;
-    this.#state = newTranscript({ workspaceId: sessionId, projectId: null, sessionId, cwd });
+    const { sessionId, cwd, log, store } = options;
+    this.#writer = new TranscriptWriter({
+      ids: { workspaceId: sessionId, projectId: null, sessionId, cwd },
+      shelf: {
+        finish: (rows) => store(rows.map((row) => toMessage(row, false))),
+        save: (row) => store([toMessage(row, true)]),
+      },
+      triesMax: WRITE_TRIES_MAX,
+      log,
+    });
     this.#pacer = new DeltaPacer((delta) => this.emit((seq) => makeFrame("stream_delta", { ...this.#id, delta, seq })));
   }
 
@@ -70,26 +78,21 @@ export class TurnOutput {
     this.#options.emit(make(++this.#seq));
   }
 
-  /** Begins a turn with a person's message. */
-  start(text: string): void {
+  /** Begins a turn with a person's message. Resolves when that is on the disk, or could not be written. */
+  async start(text: string): Promise<void> {
     this.#textChars = 0;
     this.#lastDeltaOf = null;
     this.#recent = [];
     this.#announced = new Set();
-    this.#state = startTurn(this.#state, text);
-    this.add("user", text);
-  }
-
-  /** A message that no coding agent said. */
-  add(role: "user" | "system", content: string): void {
-    this.#finish([{ message_id: newId(), role, content, created_at: new Date().toISOString() }]);
+    this.#writer.startTurn(text);
+    this.#note([this.#writer.add({ role: "user", content: text })]);
+    await this.#writer.flush();
   }
 
   take(update: SessionUpdate): void {
     if (this.isFlooded) return;
     if ("content" in update && typeof update.content === "string") this.#countText(update.content);
-    const step = reduce(this.#state, update, this.#now());
-    this.#apply(step);
+    const step = this.#tell(this.#writer.take(update));
     if (update.sessionUpdate === "agent_message_chunk") this.#say(update.content, step.open?.messageId ?? null);
     if (step.open?.role === "tool") this.#announce(step.open);
   }
@@ -97,41 +100,36 @@ export class TurnOutput {
   /** Nobody is asked here: what a coding agent wants to do it may do once, and that is recorded. */
   permit(call: ToolCallFields, options: PermissionOption[]): RequestPermissionResponse {
     const { response, recorded, ...why } = decidePermission("autonomous", options);
-    this.#apply(recordPermission(this.#state, { call, ...recorded, ...why }, this.#now()));
+    this.#tell(this.#writer.notePermission({ call, ...recorded, ...why }));
     return response;
   }
 
   /** Ends the turn's output. Resolves when all of it is on the disk; throws when it could not be written. */
   async end(options: { interrupted: boolean }): Promise<void> {
-    this.#apply(endTurn(this.#state, { ...this.#now(), ...options }));
+    this.#tell(this.#writer.endTurn(options));
     this.#pacer.flush();
-    await this.settle();
-    const failure = this.#failure;
-    this.#failure = null;
-    if (failure) throw failure;
-  }
-
-  /** Resolves when what was handed to the disk so far is there, or has failed. */
-  async settle(): Promise<void> {
-    if (this.#timer !== null) this.#saveOpen();
-    await this.#written;
+    await this.#writer.flush();
   }
 
   /** What the disk may lack: the newest messages, and those that still grow. `seq` covers exactly these. */
   snapshot(): { recent: HistoryMessage[]; open: HistoryMessage[]; seq: number } {
     this.#pacer.flush();
-    return { recent: this.#recent, open: this.#open(), seq: this.#seq };
+    return { recent: this.#recent, open: this.#writer.open.map((row) => toMessage(row, true)), seq: this.#seq };
+  }
+
+  /** Writes what is finished. Nothing is taken afterwards. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#writer[Symbol.asyncDispose]();
   }
 
   get #id(): { session_id: string } {
     return { session_id: this.#options.sessionId };
   }
 
-  #apply(step: Step): void {
-    this.#state = step.state;
+  #tell(step: Step): Step {
     for (const row of step.finished) if (row.role === "tool") this.#tellResult(row);
-    if (step.finished.length > 0) this.#finish(step.finished.map((row) => toMessage(row, false)));
-    if (step.open) this.#timer ??= setTimeout(() => this.#saveOpen(), SAVE_EVERY_MS);
+    this.#note(step.finished);
+    return step;
   }
 
   #say(text: string, messageId: string | null): void {
@@ -176,36 +174,14 @@ export class TurnOutput {
     );
   }
 
-  #finish(messages: HistoryMessage[]): void {
-    this.#count += messages.length;
-    this.#recent = [...this.#recent, ...messages].slice(-RECENT_MAX);
-    this.#write(messages);
-  }
-
-  #saveOpen(): void {
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#timer = null;
-    const open = this.#open();
-    if (open.length > 0) this.#write(open);
-  }
-
-  #write(messages: HistoryMessage[]): void {
-    this.#written = this.#written.then(() => this.#options.store(messages)).catch((error) => {
-      this.#failure ??= error;
-    });
-  }
-
-  #open(): HistoryMessage[] {
-    return openRows(this.#state, Date.now()).map((row) => toMessage(row, true));
+  #note(rows: OutboxRow[]): void {
+    this.#count += rows.length;
+    this.#recent = [...this.#recent, ...rows.map((row) => toMessage(row, false))].slice(-RECENT_MAX);
   }
 
   #countText(text: string): void {
     this.#textChars += text.length;
     if (this.isFlooded) this.#options.onFlood();
-  }
-
-  #now() {
-    return { now: Date.now(), newId };
   }
 }
 
