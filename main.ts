@@ -28,7 +28,7 @@ type EdgeConfig = ReturnType<typeof readEdgeConfig>;
 const ROOT = import.meta.dirname!;
 /** What local agents may have of our environment: settings meant for them, never a secret of ours. */
 const AGENT_VARIABLES =
-  /^(PATH|HOME|USER|LOGNAME|SHELL|LANG|LC_\w+|TZ|TMPDIR|DENO_DIR|LOG_LEVEL|MSG_\w+|TURN_STALL_TIMEOUT_MS|TOOL_STALL_TIMEOUT_MS|PREWARM_POOL_SIZE|MIRROR_CACHE_MAX_BYTES|GIT_AUTHOR_NAME|GIT_AUTHOR_EMAIL|SSL_CERT_\w+|https?_proxy|no_proxy|HTTPS?_PROXY|NO_PROXY)$/;
+  /^(PATH|HOME|USER|LOGNAME|SHELL|LANG|LC_\w+|TZ|TMPDIR|DENO_DIR|LOG_LEVEL|MSG_\w+|TURN_STALL_TIMEOUT_MS|TOOL_STALL_TIMEOUT_MS|PREWARM_POOL_SIZE|MIRROR_CACHE_MAX_BYTES|GIT_AUTHOR_NAME|GIT_AUTHOR_EMAIL|GIT_SSL_CAINFO|GIT_SSL_CAPATH|SSL_CERT_\w+|https?_proxy|no_proxy|HTTPS?_PROXY|NO_PROXY)$/;
 
 export interface RunningEdge extends AsyncDisposable {
   edge: import("./lib/admin/compose.ts").ComposedEdge;

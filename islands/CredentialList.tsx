@@ -1,12 +1,12 @@
 /** What a person stored for each provider: when, whether it is accepted, and how to change it. No secret comes back. */
-import { useSignal } from "@preact/signals";
+import { type Signal, useSignal } from "@preact/signals";
 import { ConfirmButton } from "../lib/ui/ConfirmButton.tsx";
 import { Field, fieldProps } from "../lib/ui/Field.tsx";
 import { Notice } from "../lib/ui/Notice.tsx";
 import { Time } from "../lib/ui/Time.tsx";
 import { type Credential, credential, credentialCheck, type CredentialProvider } from "../lib/wire/credential.ts";
 import { call } from "./_api.ts";
-import { failureAt } from "./_field_errors.ts";
+import { failureAt, type FormFailure } from "./_field_errors.ts";
 
 const PROVIDERS: Record<CredentialProvider, { name: string; label: string; hint: string }> = {
   hetzner: {
@@ -21,7 +21,16 @@ const PROVIDERS: Record<CredentialProvider, { name: string; label: string; hint:
   },
   openai: { name: "OpenAI", label: "API key", hint: "For Codex. Use a key with a limit: coding agents see it." },
   google: { name: "Google", label: "API key", hint: "For Gemini. Use a key with a limit: coding agents see it." },
+  git: {
+    name: "Git",
+    label: "token",
+    hint: "With which machines read and push private repositories over https. Of a token that can be limited, give " +
+      "reading and writing of contents. Coding agents are not given it.",
+  },
 };
+
+const HOST = { label: "Git host", hint: "As in the addresses of the repositories, for example github.com." };
+const USER = { label: "Git user name", hint: "Only where the host wants a certain one; GitHub and GitLab do not." };
 
 type Said = { kind: "info" | "warning"; text: string } | null;
 
@@ -49,24 +58,29 @@ function CredentialCard(props: { provider: CredentialProvider; stored: Credentia
   const { name, label, hint } = PROVIDERS[props.provider];
   const stored = useSignal(props.stored);
   const secret = useSignal("");
+  const host = useSignal(props.stored?.host ?? "");
+  const username = useSignal("");
   const busy = useSignal(false);
-  const error = useSignal<string | null>(null);
+  const failure = useSignal<FormFailure | null>(null);
   const said = useSignal<Said>(null);
   const path = `/api/credentials/${props.provider}`;
   const id = `credential-${props.provider}`;
+  const isGit = props.provider === "git";
+  const isComplete = secret.value.trim() !== "" && (!isGit || host.value.trim() !== "");
 
   const work = async (act: () => Promise<Said>) => {
-    [busy.value, error.value, said.value] = [true, null, null];
+    [busy.value, failure.value, said.value] = [true, null, null];
     try {
       said.value = await act();
     } catch (thrown) {
-      error.value = failureAt(thrown, ["secret"]).message;
+      failure.value = failureAt(thrown, ["secret", "host", "username"]);
     }
     busy.value = false;
   };
   const save = () =>
     work(async () => {
-      stored.value = await call(path, { method: "PUT", body: { secret: secret.value }, answer: credential });
+      const named = isGit ? { host: host.value, username: username.value.trim() || undefined } : {};
+      stored.value = await call(path, { method: "PUT", body: { secret: secret.value, ...named }, answer: credential });
       secret.value = "";
       return { kind: "info", text: "Stored." };
     });
@@ -82,6 +96,10 @@ function CredentialCard(props: { provider: CredentialProvider; stored: Credentia
       return { kind: "info", text: "Removed." };
     });
 
+  /** What names no field is told at the secret. */
+  const errorAt = (field: string) =>
+    failure.value && (failure.value.field ?? "secret") === field ? failure.value.message : null;
+
   return (
     <section class="panel stack" aria-labelledby={`${id}-title`}>
       <h2 id={`${id}-title`}>{name}</h2>
@@ -89,7 +107,8 @@ function CredentialCard(props: { provider: CredentialProvider; stored: Credentia
         {stored.value
           ? (
             <>
-              Stored <Time at={stored.value.updatedAt} />.
+              Stored <Time at={stored.value.updatedAt} />
+              {stored.value.host ? ` for ${stored.value.host}` : ""}.
             </>
           )
           : "Nothing is stored."}
@@ -99,21 +118,28 @@ function CredentialCard(props: { provider: CredentialProvider; stored: Credentia
         class="stack"
         onSubmit={(event) => {
           event.preventDefault();
-          if (secret.value.trim() && !busy.value) void save();
+          if (isComplete && !busy.value) void save();
         }}
       >
-        <Field id={id} label={`${name} ${label}`} hint={hint} error={error.value}>
-          <input
-            {...fieldProps({ id, hint, error: error.value })}
-            type="password"
-            autoComplete="off"
-            value={secret.value}
-            disabled={busy.value}
-            onInput={(event) => (secret.value = event.currentTarget.value)}
-          />
-        </Field>
+        {isGit
+          ? (
+            <>
+              <TextField id={`${id}-host`} {...HOST} value={host} busy={busy} error={errorAt("host")} />
+              <TextField id={`${id}-username`} {...USER} value={username} busy={busy} error={errorAt("username")} />
+            </>
+          )
+          : null}
+        <TextField
+          id={id}
+          label={`${name} ${label}`}
+          hint={hint}
+          isSecret
+          value={secret}
+          busy={busy}
+          error={errorAt("secret")}
+        />
         <div class="row">
-          <button type="submit" class="button primary" disabled={busy.value || !secret.value.trim()}>
+          <button type="submit" class="button primary" disabled={busy.value || !isComplete}>
             {stored.value ? "Replace" : "Store"}
           </button>
           {stored.value
@@ -129,5 +155,32 @@ function CredentialCard(props: { provider: CredentialProvider; stored: Credentia
         </div>
       </form>
     </section>
+  );
+}
+
+interface TextFieldProps {
+  id: string;
+  label: string;
+  hint: string;
+  isSecret?: boolean;
+  value: Signal<string>;
+  busy: Signal<boolean>;
+  error: string | null;
+}
+
+function TextField({ id, label, hint, isSecret = false, value, busy, error }: TextFieldProps) {
+  const attributes = {
+    ...fieldProps({ id, hint, error }),
+    autoComplete: "off",
+    autoCapitalize: "off" as const,
+    spellcheck: false,
+    value: value.value,
+    disabled: busy.value,
+    onInput: (event: { currentTarget: HTMLInputElement }) => void (value.value = event.currentTarget.value),
+  };
+  return (
+    <Field id={id} label={label} hint={hint} error={error}>
+      {isSecret ? <input {...attributes} type="password" /> : <input {...attributes} type="text" />}
+    </Field>
   );
 }

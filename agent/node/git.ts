@@ -4,8 +4,9 @@
  */
 import { wait } from "../../lib/backoff.ts";
 import { scrub } from "../../lib/log.ts";
+import type { GitCredential } from "../../lib/wire/credential.ts";
 import { LastLines } from "../coding/last_lines.ts";
-import { killGroup, spawnChild } from "../process/spawn.ts";
+import { type Child, killGroup, spawnChild } from "../process/spawn.ts";
 
 const OUTPUT_MAX_CHARS = 16 * 1024 * 1024;
 /** A connection that ssh keeps open for later calls holds standard error: it is not waited for. */
@@ -19,6 +20,10 @@ export interface GitOptions {
   protocols: string;
   timeoutMs: number;
   signal?: AbortSignal;
+  /** Output beyond this is not wanted: what came is given, and git is ended. Without it more than 16 Mi is a fault. */
+  maxChars?: number;
+  /** Told to git when it asks for exactly this host over https. Never together with a folder of a coding agent. */
+  credential?: GitCredential | null;
 }
 
 export class GitError extends Error {
@@ -33,13 +38,7 @@ export class GitError extends Error {
 
 /** Standard output of `git <args>`, trimmed at the end. Throws a GitError with git's last lines. */
 export async function git(args: string[], options: GitOptions): Promise<string> {
-  const child = await spawnChild("git", {
-    args: [...SETTINGS, ...args],
-    cwd: options.cwd,
-    env: gitEnvironment(options),
-    stdin: "null",
-  });
-  const { process } = child;
+  const { process } = await start(args, options);
   let why: string | null = null;
   const end = (reason: string) => {
     why ??= reason;
@@ -54,8 +53,10 @@ export async function git(args: string[], options: GitOptions): Promise<string> 
   options.signal?.addEventListener("abort", onAbort);
   await using lastLines = new LastLines(process.stderr);
   try {
-    const [stdout, status] = await Promise.all([readAll(process.stdout, () => end("said too much")), process.status]);
+    const onTooMuch = () => end("said too much");
+    const [stdout, status] = await Promise.all([readAll(process.stdout, { ...options, onTooMuch }), process.status]);
     await settle(lastLines.whenEnded());
+    if (options.maxChars !== undefined && stdout.length > options.maxChars) return stdout;
     if (why !== null) throw new GitError(`git ${args[0]} ${why}.`, status.code);
     if (!status.success) throw new GitError(explain(args[0] ?? "", lastLines.text), status.code);
     return stdout.trimEnd();
@@ -63,6 +64,35 @@ export async function git(args: string[], options: GitOptions): Promise<string> 
     clearTimeout(timer);
     options.signal?.removeEventListener("abort", onAbort);
   }
+}
+
+/**
+ * A secret goes through a pipe that only this git and its helpers have: it is in no argument, no file and no variable.
+ * Their standard input is taken, so the pipe is moved to where nothing but our helper looks.
+ */
+async function start(args: string[], options: GitOptions): Promise<Child> {
+  const { cwd, credential } = options;
+  const env = gitEnvironment(options);
+  if (!credential) return await spawnChild("git", { args: [...SETTINGS, ...args], cwd, env, stdin: "null" });
+  const helper = `credential.https://${credential.host}.helper=${HELPER}`;
+  const child = await spawnChild("sh", {
+    args: ["-c", 'exec 3<&0 </dev/null; exec git "$@"', "sh", ...SETTINGS, "-c", helper, ...args],
+    cwd,
+    env,
+    stdin: "piped",
+  });
+  await hand(child.process.stdin, `username=${credential.username}\npassword=${credential.password}\n`);
+  return child;
+}
+
+/** Git itself asks it for the host in its name and for no other; it only ever answers, and keeps nothing. */
+const HELPER = '!f() { test "$1" = get && cat <&3; }; f';
+
+async function hand(stdin: WritableStream<Uint8Array>, text: string): Promise<void> {
+  const writer = stdin.getWriter();
+  // A git that ended at once has closed it; how it ended is told by its exit.
+  await writer.write(new TextEncoder().encode(text)).catch(() => {});
+  await writer.close().catch(() => {});
 }
 
 /** Whether the command ended with success; any other end than a plain "no" (exit code 1) is thrown. */
@@ -109,11 +139,14 @@ function explain(command: string, lastLines: string): string {
   return scrub(lines.join("\n")) || `git ${command} failed without a word.`;
 }
 
-async function readAll(stream: ReadableStream<Uint8Array>, onTooMuch: () => void): Promise<string> {
+async function readAll(
+  stream: ReadableStream<Uint8Array>,
+  { maxChars = OUTPUT_MAX_CHARS, onTooMuch }: { maxChars?: number; onTooMuch: () => void },
+): Promise<string> {
   const decoder = new TextDecoder();
   let text = "";
   for await (const bytes of stream) {
-    if (text.length > OUTPUT_MAX_CHARS) onTooMuch();
+    if (text.length > maxChars) onTooMuch();
     else text += decoder.decode(bytes, { stream: true });
   }
   return text;

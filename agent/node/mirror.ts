@@ -6,8 +6,10 @@
 import { cutText } from "../../lib/bytes.ts";
 import { messageOf } from "../../lib/errors.ts";
 import type { Logger } from "../../lib/log.ts";
+import type { GitCredential } from "../../lib/wire/credential.ts";
 import type { AgentConfig } from "../config.ts";
 import { type BranchChoice, chooseBranch, type RemoteHeads } from "./branch.ts";
+import { adviseOnAccess } from "./git_access.ts";
 import { git, GitError, type GitOptions } from "./git.ts";
 
 const NETWORK_TIMEOUT_MS = 9 * 60_000;
@@ -26,6 +28,8 @@ export interface CheckoutOptions {
   /** Where the checkout comes; must not exist. */
   path: string;
   signal?: AbortSignal;
+  /** For the repository's host. */
+  credential?: GitCredential | null;
 }
 
 export interface Checkout {
@@ -39,13 +43,22 @@ export interface PushOptions extends Checkout {
   repositoryUrl: string;
   path: string;
   signal?: AbortSignal;
+  credential?: GitCredential | null;
 }
+
+type Remote = Pick<CheckoutOptions, "repositoryUrl" | "signal" | "credential">;
 
 export type Pushed = { commit: string } | { nothing: true } | { warning: string };
 
 type MirrorConfig = Pick<
   AgentConfig,
-  "dataDir" | "gitAllowFile" | "childEnvironment" | "mirrorCacheMaxBytes" | "gitAuthorName" | "gitAuthorEmail"
+  | "dataDir"
+  | "controlPlaneUrl"
+  | "gitAllowFile"
+  | "childEnvironment"
+  | "mirrorCacheMaxBytes"
+  | "gitAuthorName"
+  | "gitAuthorEmail"
 >;
 
 export class Mirrors {
@@ -99,7 +112,8 @@ export class Mirrors {
     }
   }
 
-  async #update(mirror: string, { repositoryUrl, signal }: CheckoutOptions): Promise<void> {
+  async #update(mirror: string, options: CheckoutOptions): Promise<void> {
+    const { repositoryUrl, signal } = options;
     await Deno.mkdir(mirror, { recursive: true, mode: 0o700 });
     if (!await isFile(`${mirror}/HEAD`)) {
       await git(["init", "--quiet", "--bare", "--template=", "--", mirror], this.#local(mirror, signal));
@@ -107,10 +121,11 @@ export class Mirrors {
     await removeLocks(mirror);
     const fetched = ["fetch", "--quiet", "--no-tags", "--prune", "--no-write-fetch-head", "--no-recurse-submodules"];
     try {
-      await git([...fetched, "--", repositoryUrl, `+refs/heads/*:${HEADS}*`], this.#remote(mirror, signal));
+      await git([...fetched, "--", repositoryUrl, `+refs/heads/*:${HEADS}*`], this.#remote(mirror, options));
     } catch (error) {
       if (signal?.aborted) throw error;
-      const advice = "Check its address in the project's settings, and that this machine may read it.";
+      const advice = this.#advise(error, options) ??
+        "Check its address in the project's settings, and that this machine may read it.";
       throw new Error(`The repository could not be fetched. ${advice} Git says: ${messageOf(error)}`, { cause: error });
     }
     await Deno.utime(mirror, new Date(), new Date());
@@ -144,12 +159,19 @@ export class Mirrors {
   async #send(mirror: string, ref: string, options: PushOptions & { commit: string }): Promise<Pushed> {
     const pushed = ["push", "--quiet", "--no-verify", "--recurse-submodules=no", "--", options.repositoryUrl];
     try {
-      await git([...pushed, `${ref}:refs/heads/${options.branch}`], this.#remote(mirror, options.signal));
+      await git([...pushed, `${ref}:refs/heads/${options.branch}`], this.#remote(mirror, options));
       return { commit: options.commit };
     } catch (error) {
       if (!(error instanceof GitError)) throw error;
-      return { warning: cutText(`The branch ${options.branch} could not be pushed: ${messageOf(error)}`, WARNING_MAX) };
+      const advice = this.#advise(error, options);
+      const why = advice === null ? `: ${messageOf(error)}` : `. ${advice} Git says: ${messageOf(error)}`;
+      return { warning: cutText(`The branch ${options.branch} could not be pushed${why}`, WARNING_MAX) };
     }
+  }
+
+  #advise(error: unknown, { repositoryUrl, credential }: Remote): string | null {
+    const settingsUrl = `${this.#config.controlPlaneUrl}/credentials`;
+    return adviseOnAccess(messageOf(error), { repositoryUrl, credential, settingsUrl });
   }
 
   #local(cwd: string, signal?: AbortSignal): GitOptions {
@@ -162,9 +184,11 @@ export class Mirrors {
     };
   }
 
-  #remote(cwd: string, signal?: AbortSignal): GitOptions {
+  /** The mirror is the agent's own, so nothing in it takes what git is told. */
+  #remote(cwd: string, { signal, credential }: Remote): GitOptions {
     const protocols = this.#config.gitAllowFile ? "https:ssh:file" : "https:ssh";
-    return { cwd, signal, environment: this.#config.childEnvironment, protocols, timeoutMs: NETWORK_TIMEOUT_MS };
+    const environment = this.#config.childEnvironment;
+    return { cwd, signal, credential, environment, protocols, timeoutMs: NETWORK_TIMEOUT_MS };
   }
 
   /** The name is a hash: no text of a user becomes part of a path. */

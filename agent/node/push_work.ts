@@ -1,5 +1,6 @@
 /** The end of a run's work: what was left is committed, and what was done is pushed. */
 import { messageOf } from "../../lib/errors.ts";
+import type { GitCredential } from "../../lib/wire/credential.ts";
 import type { TaskCallback } from "../../lib/wire/task.ts";
 import type { WorkspaceRow } from "../store/workspaces.ts";
 import { commitLeftovers } from "./leftovers.ts";
@@ -8,8 +9,15 @@ import { checkoutOf, type WorkspaceParts } from "./workspace_parts.ts";
 
 export type Outputs = Pick<TaskCallback, "outputBranch" | "outputCommit" | "warning">;
 
+export interface PushWorkOptions {
+  row: WorkspaceRow;
+  credential: GitCredential | null;
+  signal: AbortSignal;
+}
+
 /** What fails here is a warning: the work is done, and the checkout is kept. Throws only when `signal` aborts. */
-export async function pushWork(parts: WorkspaceParts, row: WorkspaceRow, signal: AbortSignal): Promise<Outputs> {
+export async function pushWork(parts: WorkspaceParts, options: PushWorkOptions): Promise<Outputs> {
+  const { row, credential, signal } = options;
   const { config, db, mirrors } = parts;
   const { facts, branch, workspaceId } = row;
   if (!facts?.taskId || branch === null) return {};
@@ -17,7 +25,8 @@ export async function pushWork(parts: WorkspaceParts, row: WorkspaceRow, signal:
   const base = typeof facts.base === "string" ? facts.base : null;
   try {
     await commitLeftovers(path, { config, title: facts.title ?? "", taskId: facts.taskId, signal });
-    const pushed = await mirrors.push({ workspaceId, repositoryUrl: facts.repositoryUrl, path, branch, base, signal });
+    const { repositoryUrl } = facts;
+    const pushed = await mirrors.push({ workspaceId, repositoryUrl, path, branch, base, credential, signal });
     if ("warning" in pushed) return { warning: sentence(pushed.warning) };
     if ("commit" in pushed) return { outputBranch: branch, outputCommit: pushed.commit };
     // Nothing new: what an earlier run pushed is still what this task has to show.

@@ -20,7 +20,7 @@ export async function finalizeWork(state: WorkspaceState, { row, signal }: Look)
   const { facts } = row;
   if (!facts?.taskId || !facts.projectId) return void await state.change(() => ({ phase: "finished" }));
   await state.tell.status({ executionStep: "finalizing" });
-  const pushed = await pushWork(state.parts, row, signal);
+  const pushed = await pushWork(state.parts, { row, credential: needed.runtime.gitCredential, signal });
   await needed.recorder.endTurn({ interrupted: true });
   await untilDelivered(state, signal);
   signal.throwIfAborted();

@@ -128,6 +128,6 @@ export class WorkspaceState implements AsyncDisposable {
   }
 }
 
-function withoutCredentials({ credentials: _, ...facts }: Runtime) {
+function withoutCredentials({ credentials: _models, gitCredential: _git, ...facts }: Runtime) {
   return facts;
 }

@@ -5,7 +5,7 @@ import { runtime } from "../../lib/wire/workspace.ts";
 import type { Database } from "./database.ts";
 
 /** The runtime answer without credentials; keys of the agent's own may be added. */
-export const runtimeFacts = runtime.omit({ credentials: true }).loose();
+export const runtimeFacts = runtime.omit({ credentials: true, gitCredential: true }).loose();
 export type RuntimeFacts = z.infer<typeof runtimeFacts>;
 
 const state = z.object({
@@ -69,7 +69,8 @@ export class WorkspaceRows {
   }
 
   async #write(row: Omit<WorkspaceRow, "updatedAt">): Promise<void> {
-    const kept = state.parse(row.facts ? { ...row, facts: { ...row.facts, credentials: undefined } } : row);
+    const secrets = { credentials: undefined, gitCredential: undefined };
+    const kept = state.parse(row.facts ? { ...row, facts: { ...row.facts, ...secrets } } : row);
     await this.#db.write([{
       sql: `INSERT INTO workspaces (workspace_id, state, updated_at) VALUES (?, ?, ?)
         ON CONFLICT (workspace_id) DO UPDATE SET state = excluded.state, updated_at = excluded.updated_at`,

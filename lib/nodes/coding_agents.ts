@@ -2,12 +2,12 @@
 import type { Edge } from "../edge.ts";
 import { AppError } from "../errors.ts";
 import { listFleet } from "../store/nodes.ts";
-import type { CredentialProvider } from "../wire/credential.ts";
+import type { ModelProvider } from "../wire/credential.ts";
 
 export interface CodingAgent {
   id: string;
   label: string;
-  credential?: Exclude<CredentialProvider, "hetzner">;
+  credential?: ModelProvider;
 }
 
 export const CODING_AGENTS: readonly CodingAgent[] = [
@@ -19,7 +19,7 @@ export const CODING_AGENTS: readonly CodingAgent[] = [
 ];
 
 /** The variable in which a coding agent looks for the key. */
-export const KEY_VARIABLES: Record<Exclude<CredentialProvider, "hetzner">, string> = {
+export const KEY_VARIABLES: Record<ModelProvider, string> = {
   anthropic: "ANTHROPIC_API_KEY",
   openai: "OPENAI_API_KEY",
   google: "GEMINI_API_KEY",

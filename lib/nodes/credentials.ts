@@ -2,11 +2,12 @@
  * Storing and removing a person's secrets. One under which servers live is neither removed nor replaced by one that does
  * not see them: those servers could never be deleted again.
  */
-import { openCredential } from "../auth/credentials.ts";
+import { openCredential, toGitCredential } from "../auth/credentials.ts";
 import { seal } from "../auth/seal.ts";
 import type { Edge } from "../edge.ts";
 import { AppError, notFound } from "../errors.ts";
 import { newId } from "../ids.ts";
+import { checkGitHost } from "../providers/git_host.ts";
 import { checkModelKey } from "../providers/model_keys.ts";
 import { HetznerApi } from "../providers/hetzner_api.ts";
 import { ProviderError } from "../providers/provider.ts";
@@ -14,18 +15,19 @@ import { type Change, change } from "../store/change.ts";
 import type { CredentialRecord } from "../store/credentials.ts";
 import { credentialKey, nodeKey } from "../store/keys.ts";
 import { type NodeRecord, putFleet, readFleet } from "../store/nodes.ts";
-import type { CredentialCheck, CredentialProvider } from "../wire/credential.ts";
+import type { CredentialCheck, CredentialProvider, PutCredential } from "../wire/credential.ts";
 import { providerOf } from "./accounts.ts";
 
 const CHECK_TIMEOUT_MS = 10_000;
 
-/** Stores a secret, sealed. Throws `conflict` when servers live under the one before and this one does not see them. */
+/** Stores a secret, sealed. Throws `invalid_request` where a host is missing or makes no sense, and `conflict` when servers live under the one before and this one does not see them. */
 export async function storeCredential(
   edge: Edge,
   userId: string,
-  given: { provider: CredentialProvider; secret: string },
+  given: { provider: CredentialProvider } & PutCredential,
 ): Promise<CredentialRecord> {
   const { provider, secret } = given;
+  const named = nameOf(given);
   const box = await seal(edge.sealKeys, secret, { userId, provider });
   const account = newId();
   return await change(edge.store, async (tx) => {
@@ -37,6 +39,7 @@ export async function storeCredential(
       ...box,
       userId,
       provider,
+      ...named,
       account: living.length > 0 && entry.value ? entry.value.account : account,
       createdAt: entry.value?.createdAt ?? tx.now,
       updatedAt: tx.now,
@@ -71,6 +74,7 @@ export async function checkCredential(
   const credential = await openCredential(edge, userId, provider);
   if (!credential) throw notFound("credential");
   try {
+    if (provider === "git") return await checkGitHost(toGitCredential(credential));
     if (provider !== "hetzner") return await checkModelKey(provider, credential.secret);
     const api = new HetznerApi({ url: edge.config.HCLOUD_URL, token: credential.secret, timeoutMs: CHECK_TIMEOUT_MS });
     await api.check();
@@ -79,6 +83,18 @@ export async function checkCredential(
     if (!(error instanceof ProviderError)) throw error;
     return { ok: false, message: `Not accepted: ${error.message}.` };
   }
+}
+
+/** Which host a Git credential is for; no other has one. */
+function nameOf({ provider, host, username }: { provider: CredentialProvider } & PutCredential) {
+  if (provider === "git") {
+    if (host !== undefined) return { host, ...username !== undefined && { username } };
+    throw new AppError("invalid_request", "Name the host that the Git token is for, for example github.com.", {
+      details: { issues: [{ field: "host", message: "is missing" }] },
+    });
+  }
+  if (host === undefined && username === undefined) return {};
+  throw new AppError("invalid_request", "Only a Git credential names a host and a user.");
 }
 
 /**

@@ -1,8 +1,6 @@
 /** Whether a model's provider accepts a key: one call that lists models, which costs nothing. */
 import ky from "ky";
-import type { CredentialCheck, CredentialProvider } from "../wire/credential.ts";
-
-export type ModelProvider = Exclude<CredentialProvider, "hetzner">;
+import type { CredentialCheck, ModelProvider } from "../wire/credential.ts";
 
 const TIMEOUT_MS = 10_000;
 

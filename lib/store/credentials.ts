@@ -17,6 +17,9 @@ export interface CredentialRecord extends SealedBox, Versioned {
   provider: Credential["provider"];
   /** Names the account behind it: stays when a secret is replaced by another of the same account. */
   account: string;
+  /** Of a Git credential: the only host that may be shown it, and under which user name. */
+  host?: string;
+  username?: string;
   createdAt: number;
   updatedAt: number;
 }
@@ -48,6 +51,7 @@ export async function* listAllCredentials(store: Store): AsyncGenerator<Credenti
 export function toCredential(record: CredentialRecord): Credential {
   return {
     provider: record.provider,
+    host: record.host ?? null,
     createdAt: toIso(record.createdAt),
     updatedAt: toIso(record.updatedAt),
   };

@@ -1,12 +1,12 @@
 /** The secrets that a run needs: what its provider and its coding agent name, of the person who starts it. */
-import { openCredential } from "../auth/credentials.ts";
+import { openCredential, openRecord, toGitCredential } from "../auth/credentials.ts";
 import type { Edge } from "../edge.ts";
 import { AppError } from "../errors.ts";
 import { RENTED } from "../nodes/accounts.ts";
 import { CODING_AGENTS, KEY_VARIABLES } from "../nodes/coding_agents.ts";
 import { readCredential } from "../store/credentials.ts";
-import type { WorkspaceRecord } from "../store/workspaces.ts";
-import type { CredentialProvider } from "../wire/credential.ts";
+import { isWorking, type WorkspaceRecord } from "../store/workspaces.ts";
+import type { CredentialProvider, GitCredential } from "../wire/credential.ts";
 
 const SETTINGS_PATH = "/credentials";
 
@@ -29,6 +29,14 @@ export async function readRunCredentials(edge: Edge, workspace: WorkspaceRecord)
   const provider = CODING_AGENTS.find(({ id }) => id === workspace.codingAgent)?.credential;
   const credential = provider && await openCredential(edge, workspace.ownerId, provider);
   return provider && credential ? { [KEY_VARIABLES[provider]]: credential.secret } : {};
+}
+
+/** The owner's Git credential, where it is for the host of the workspace's repository and work still runs there. */
+export async function readGitCredential(edge: Edge, workspace: WorkspaceRecord): Promise<GitCredential | null> {
+  if (!workspace.repositoryUrl.startsWith("https://") || !isWorking(workspace)) return null;
+  const stored = await readCredential(edge.store, workspace.ownerId, "git");
+  if (!stored || stored.host !== new URL(workspace.repositoryUrl).host) return null;
+  return toGitCredential(await openRecord(edge, stored));
 }
 
 function wantedBy(edge: Edge, codingAgent: string): CredentialProvider[] {

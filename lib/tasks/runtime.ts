@@ -3,7 +3,7 @@ import type { Edge } from "../edge.ts";
 import { readProject } from "../store/projects.ts";
 import { readDescription, readTask } from "../store/tasks.ts";
 import { isWorking, type WorkspaceRecord } from "../store/workspaces.ts";
-import { readRunCredentials } from "./run_credentials.ts";
+import { readGitCredential, readRunCredentials } from "./run_credentials.ts";
 import type { Runtime } from "../wire/workspace.ts";
 
 export async function readRuntime(edge: Edge, workspace: WorkspaceRecord): Promise<Runtime> {
@@ -34,6 +34,7 @@ export async function readRuntime(edge: Edge, workspace: WorkspaceRecord): Promi
       maxMinutes: numberOf(project?.settings.maxMinutesPerRun),
     },
     credentials: await readRunCredentials(edge, workspace),
+    gitCredential: await readGitCredential(edge, workspace),
     wanted: wantedOf(workspace),
   };
 }

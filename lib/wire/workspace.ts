@@ -1,6 +1,7 @@
 /** A checkout on a node in which a coding agent runs, and the calls by which the agent reports on it. */
 import { z } from "zod";
 import { branchName, money, text, timestamp, tokens, uuid, vmSize } from "./common.ts";
+import { gitCredential } from "./credential.ts";
 import { ERROR_MAX, PROMPT_MAX, REASON_MAX, URL_MAX } from "./limits.ts";
 import { permissionMode, profileId } from "./project.ts";
 import { executionStep } from "./task.ts";
@@ -61,6 +62,8 @@ export const runtime = z.object({
   limits: z.object({ maxCostUsd: z.number().nullable(), maxMinutes: z.number().nullable() }),
   /** Environment for the coding agent: model keys of the owner. Held in memory only. */
   credentials: z.record(z.string(), z.string()),
+  /** The owner's, where it is for the repository's host; for the agent's own git alone. Held in memory only. */
+  gitCredential: gitCredential.nullable().default(null),
   wanted: z.enum(["run", "keep", "stop"]),
 });
 export type Runtime = z.infer<typeof runtime>;

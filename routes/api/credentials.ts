@@ -12,7 +12,7 @@ export function mountCredentials(app: App): void {
   });
   serve(app, endpoints.putCredential, async ({ edge, user, params, body }) => {
     const provider = credentialProvider.parse(params.provider);
-    return toCredential(await storeCredential(edge, user.id, { provider, secret: body.secret }));
+    return toCredential(await storeCredential(edge, user.id, { provider, ...body }));
   });
   serve(app, endpoints.deleteCredential, async ({ edge, user, params }) => {
     await removeCredential(edge, user.id, credentialProvider.parse(params.provider));

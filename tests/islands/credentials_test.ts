@@ -5,7 +5,7 @@ import { FixtureEdge, type Override } from "./fixture_edge.ts";
 
 useBrowser();
 
-const STORED = { provider: "hetzner", createdAt: ago(60), updatedAt: ago(60) };
+const STORED = { provider: "hetzner", host: null, createdAt: ago(60), updatedAt: ago(60) };
 
 function answering(answers: Record<string, () => Response>): Override {
   return ({ method, path }) => answers[`${method} ${path}`]?.() ?? null;
@@ -39,6 +39,32 @@ Deno.test("a secret is stored, checked and removed, and leaves the page at once"
   await card.getByText("Nothing is stored.").waitFor();
   assertEquals(edge.requests.map(({ method }) => method), ["PUT", "POST", "DELETE"]);
   assertEquals(open.complaints, []);
+});
+
+Deno.test("a Git token names its host, and a wrong host is told at its field", async () => {
+  await using edge = new FixtureEdge();
+  const refused = {
+    ...{ type: "t", title: "t", status: 400, error: "invalid_request", message: "Check the host.", requestId: "r" },
+    issues: [{ field: "host", message: "must be a host alone, for example github.com" }],
+  };
+  let calls = 0;
+  edge.override = answering({
+    "PUT /api/credentials/git": () =>
+      calls++ === 0
+        ? Response.json(refused, { status: 400 })
+        : Response.json({ ...STORED, provider: "git", host: "git.example.org" }),
+  });
+  await using open = await openPage(`${edge.url}/credentials`);
+  const card = open.page.getByRole("region", { name: "Git", exact: true });
+  await card.getByLabel("Git token").fill("a-token-of-mine");
+  assert(await card.getByRole("button", { name: "Store" }).isDisabled());
+  await card.getByLabel("Git host").fill("https://git.example.org");
+  await card.getByRole("button", { name: "Store" }).click();
+  await card.getByText("This must be a host alone, for example github.com.").waitFor();
+  await card.getByLabel("Git host").fill("git.example.org");
+  await card.getByRole("button", { name: "Store" }).click();
+  await card.getByText("for git.example.org.").waitFor();
+  assertEquals(edge.requests.at(-1)!.body, { secret: "a-token-of-mine", host: "git.example.org" });
 });
 
 Deno.test("a refusal is told at the field, and what is stored stays", async () => {

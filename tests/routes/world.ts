@@ -64,7 +64,7 @@ export class World implements AsyncDisposable {
       nodeId: agent.nodeId,
       keyId: key.id as string,
       userId: member.user.id,
-      provider: "anthropic",
+      provider: "git",
       seq: "1",
     };
     const workspaceToken = await agent.workspaceToken(workspaceId);

@@ -13,6 +13,7 @@ const BRANCH = `task/${TASK}`;
 function configOf(dataDir: string, change: { gitAllowFile?: boolean; mirrorCacheMaxBytes?: number } = {}) {
   return {
     dataDir,
+    controlPlaneUrl: "https://hearth.example",
     gitAllowFile: true,
     childEnvironment: allowedEnvironment(Deno.env.toObject()),
     mirrorCacheMaxBytes: 1e12,

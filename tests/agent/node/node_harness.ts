@@ -20,6 +20,8 @@ export interface NodeOptions {
   maxRows?: number;
   /** Whether messages are delivered. */
   delivers?: boolean;
+  /** Besides what the test itself was started with. */
+  environment?: Record<string, string>;
 }
 
 export interface Node extends AsyncDisposable {
@@ -41,6 +43,7 @@ export async function startNode(
   const config = {
     ...readAgentConfig({
       ...Deno.env.toObject(),
+      ...options.environment,
       NODE_ID: newId(),
       CONTROL_PLANE_URL: edge.url,
       AGENT_DATA_DIR: `${folder}/agent`,

@@ -21,6 +21,7 @@ const RUNTIME: Runtime = {
   prompt: { messageId: SESSION, text: "say hello" },
   limits: { maxCostUsd: null, maxMinutes: null },
   credentials: { MODEL_KEY: "sk-very-secret-value" },
+  gitCredential: { host: "example.org", username: "ann", password: "very-secret-token" },
   wanted: "run",
 };
 
@@ -66,7 +67,7 @@ Deno.test("credentials that come with the runtime are not written to the disk", 
   withDatabase(async (db) => {
     const rows = new WorkspaceRows(db);
     await rows.put({ ...makeWorkspaceRow(), facts: { ...RUNTIME, baseCommit: "abc" } });
-    const { credentials: _credentials, ...facts } = RUNTIME;
+    const { credentials: _models, gitCredential: _git, ...facts } = RUNTIME;
     assertEquals((await rows.get(WORKSPACE))!.facts, { ...facts, baseCommit: "abc" });
     const found = await db.client.execute("SELECT state FROM workspaces");
     assert(!JSON.stringify(found.rows).includes("very-secret"));

@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { join } from "node:path";
+import { checkGitHost } from "../../../lib/providers/git_host.ts";
 import { checkModelKey } from "../../../lib/providers/model_keys.ts";
 import { listCredentials } from "../../../lib/store/credentials.ts";
 import { listNodes } from "../../../lib/store/nodes.ts";
@@ -24,7 +25,7 @@ Deno.test("a stored secret is sealed at rest and in no answer and no log line", 
   const secret = `hcloud-${"S3cret".repeat(9)}`;
   const put = await test.admin.call("PUT /api/credentials/hetzner", { secret });
   assertEquals(put.status, 200);
-  assertEquals(Object.keys(put.body).sort(), ["createdAt", "provider", "updatedAt"]);
+  assertEquals(Object.keys(put.body).sort(), ["createdAt", "host", "provider", "updatedAt"]);
   const list = await test.admin.call("GET /api/credentials");
   assertEquals(list.body.items, [put.body]);
   const [record] = await listCredentials(test.edge.store, test.admin.user.id);
@@ -84,6 +85,51 @@ Deno.test("a model key is checked with one call that lists models, and follows n
     "Anthropic could not be reached.",
   );
   assertEquals(seen, ["GET good", "GET Bearer good", "GET bad", "GET redirect"]);
+});
+
+Deno.test("a Git credential names one host, and no other credential does", async () => {
+  await using test = await startTestEdge();
+  const { call } = test.admin;
+  const secret = "a-token-for-git";
+  const nameless = await call("PUT /api/credentials/git", { secret });
+  assertEquals([nameless.status, nameless.body.issues], [400, [{ field: "host", message: "is missing" }]]);
+  for (const host of ["https://github.com", "github.com/team", "ann@github.com", "-x", "a b", "git.example.org:port"]) {
+    assertEquals((await call("PUT /api/credentials/git", { secret, host })).status, 400, host);
+  }
+  assertEquals((await call("PUT /api/credentials/hetzner", { secret, host: "github.com" })).status, 400);
+  assertEquals((await call("GET /api/credentials")).body.items, []);
+  const stored = await call("PUT /api/credentials/git", { secret, host: "Git.Example.ORG:443", username: "ann" });
+  assertEquals([stored.status, stored.body.host], [200, "git.example.org"]);
+  assert(!JSON.stringify([nameless.body, stored.body, test.log]).includes(secret));
+});
+
+Deno.test("a Git token is checked at its host alone, by asking for what nobody has", async () => {
+  const seen: (string | null)[] = [];
+  let answer = (login: string | null) => new Response(null, { status: login === null ? 401 : 404 });
+  await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, (request) => {
+    const login = request.headers.get("authorization");
+    seen.push(login);
+    return answer(login);
+  });
+  const origin = `http://127.0.0.1:${server.addr.port}`;
+  const credential = { host: "git.example.org", username: "ann", password: "a-token-for-git" };
+  const check = async () => {
+    const told = await checkGitHost(credential, origin);
+    assert(!told.message.includes(credential.password));
+    return told;
+  };
+  assertEquals((await check()).ok, true);
+  assertEquals(seen, [null, `Basic ${btoa("ann:a-token-for-git")}`]);
+  answer = () => new Response(null, { status: 401 });
+  assertEquals(await check(), { ok: false, message: "git.example.org does not accept the token (status 401)." });
+  seen.length = 0;
+  answer = () => Response.redirect(`${origin}/elsewhere`);
+  assertEquals((await check()).ok, false);
+  answer = () => new Response("A page.", { status: 404 });
+  assertEquals((await check()).ok, false);
+  assertEquals(seen, [null, null], "who does not ask is not told, and no redirect is followed");
+  const nowhere = await checkGitHost(credential, "http://127.0.0.1:9");
+  assertEquals(nowhere, { ok: false, message: "git.example.org could not be reached over https." });
 });
 
 Deno.test("a run without its credentials is refused before anything is written", async () => {

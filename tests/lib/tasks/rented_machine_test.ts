@@ -65,6 +65,32 @@ Deno.test("a run rents a server, the next one reuses it, and it is deleted when 
   assert(!told.includes(fake.token) && !told.includes(KEY));
 });
 
+Deno.test("a run is given its owner's Git credential, for the host of its repository and while it works", async () => {
+  await using fake = await FakeHcloud.start();
+  const { bench, settle } = await startRented(fake);
+  await using _ = bench;
+  const git = { secret: "a-token-for-git", host: "git.example.org", username: "ann" };
+  await bench.test.admin.call("PUT /api/credentials/git", git);
+  const task = await bench.submit({ agentHint: "demo" });
+  await settle();
+  const run = await bench.begin(task);
+  assertEquals(run.runtime.gitCredential, { host: git.host, username: "ann", password: git.secret });
+  assertEquals(run.runtime.credentials, {}, "nothing for the coding agent");
+  await bench.complete(run);
+  await bench.settle();
+  const ended = await run.agent.runtime(run.runtime.workspaceId);
+  assertEquals([ended.wanted, ended.gitCredential], ["stop", null]);
+
+  for (const repositoryUrl of ["https://git.example.org.evil.example/a/b", "ssh://git@git.example.org/a/b"]) {
+    const { id } = await bench.test.addProject({ repositoryUrl });
+    const other = await bench.run({ agentHint: "demo" }, id);
+    assertEquals(other.runtime.gitCredential, null, repositoryUrl);
+    await bench.complete(other);
+  }
+  assert(!JSON.stringify(bench.test.log).includes(git.secret));
+  assert(!fake.orders.some(({ user_data }) => user_data?.includes(git.secret)));
+});
+
 Deno.test("without room at the provider a task waits, and goes on when there is some", async () => {
   await using fake = await FakeHcloud.start();
   const { bench, settle } = await startRented(fake);
