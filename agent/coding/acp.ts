@@ -20,9 +20,10 @@ import type { TurnReport } from "../../lib/wire/workspace.ts";
 import { endProcesses } from "../../lib/end_processes.ts";
 import type { Identity } from "../../lib/processes.ts";
 import { type Child, spawnChild } from "../process/spawn.ts";
-import { explainEnd, explainError } from "./failure.ts";
+import { explainEnd, explainError, isFailureText } from "./failure.ts";
 import { LastLines } from "./last_lines.ts";
-import type { Profile } from "./profiles.ts";
+import { RAW_MESSAGE, readRetry } from "./model_retry.ts";
+import { type Profile, profileEnvironment } from "./profiles.ts";
 import { readUpdate, type SessionUpdate, type ToolCallFields, toolCallFields } from "./updates.ts";
 import { type StallLimits, Watchdog } from "./watchdog.ts";
 
@@ -83,6 +84,8 @@ export class AcpSession implements AsyncDisposable {
   #onActivity: (() => void) | null = null;
   #stalled: string | null = null;
   #isCancelling = false;
+  /** A text that looks like the failure which the turn may end with: shown when something else comes. */
+  #heldFailure: SessionUpdate | null = null;
   #disposing: Promise<void> | null = null;
 
   private constructor(launch: AcpLaunch, child: Child) {
@@ -92,6 +95,7 @@ export class AcpSession implements AsyncDisposable {
     this.#lastLines = new LastLines(child.process.stderr, () => this.#watchdog?.touch());
     this.#connection = client({ name: "hearth" })
       .onNotification(methods.client.session.update, (params: unknown) => params, ({ params }) => this.#take(params))
+      .onNotification(RAW_MESSAGE, (params: unknown) => params, ({ params }) => this.#takeRaw(params))
       .onNotification("*", () => {})
       .onRequest(methods.client.session.requestPermission, ({ params }) => this.#answerPermission(params))
       .connect(ndJsonStream(child.process.stdin, child.process.stdout));
@@ -104,7 +108,12 @@ export class AcpSession implements AsyncDisposable {
     const { profile, env, cwd, mark } = launch;
     let child: Child;
     try {
-      child = await spawnChild(profile.command, { args: profile.args, cwd, env: { ...env, ...profile.env }, mark });
+      child = await spawnChild(profile.command, {
+        args: profile.args,
+        cwd,
+        env: profileEnvironment(profile, env),
+        mark,
+      });
     } catch (error) {
       const why = error instanceof Deno.errors.NotFound ? "its program is not installed" : messageOf(error);
       throw new Error(`${profile.label} could not be started on this node: ${why}.`, { cause: error });
@@ -150,7 +159,7 @@ export class AcpSession implements AsyncDisposable {
     const { cwd, mcpServers = [] } = options;
     const resumed = options.resume !== null && await this.#reopen(options.resume, { cwd, mcpServers });
     if (!resumed && this.#sessionId === null) {
-      const asked = this.#connection.agent.request(methods.agent.session.new, { cwd, mcpServers });
+      const asked = this.#connection.agent.request(methods.agent.session.new, { cwd, mcpServers, ...this.#meta });
       const { sessionId } = await this.#call(asked);
       this.#sessionId = sessionId;
     }
@@ -178,6 +187,7 @@ export class AcpSession implements AsyncDisposable {
       const asked = this.#connection.agent.request(methods.agent.session.prompt, { sessionId, prompt });
       const answer = await this.#request(asked);
       await this.#drain();
+      this.#releaseFailure();
       accept();
       return { stopReason: answer.stopReason, tokens: toTokens(answer.usage), costUsd: this.#costUsd };
     } catch (error) {
@@ -219,9 +229,14 @@ export class AcpSession implements AsyncDisposable {
     this.#canResume = Boolean(answer.agentCapabilities?.sessionCapabilities?.resume);
   }
 
+  get #meta(): { _meta?: Record<string, unknown> } {
+    const { sessionMeta } = this.#launch.profile;
+    return sessionMeta ? { _meta: sessionMeta } : {};
+  }
+
   async #reopen(sessionId: string, place: { cwd: string; mcpServers: McpServerStdio[] }): Promise<boolean> {
     if (!this.isResumable) return false;
-    const request = { sessionId, ...place };
+    const request = { sessionId, ...place, ...this.#meta };
     try {
       // With no events attached, what `session/load` replays is dropped: our own store has it.
       await this.#call<unknown>(
@@ -249,7 +264,22 @@ export class AcpSession implements AsyncDisposable {
       this.#watchdog?.noteTool(update.toolCallId, update.status ?? null);
     }
     this.#onActivity?.();
-    this.#events.onUpdate(update);
+    if (update.sessionUpdate !== "usage_update") this.#releaseFailure();
+    const isFailure = update.sessionUpdate === "agent_message_chunk" && isFailureText(update.content);
+    if (isFailure) this.#heldFailure = update;
+    else this.#events.onUpdate(update);
+  }
+
+  #takeRaw(params: unknown): void {
+    this.#watchdog?.touch();
+    const retry = readRetry(params);
+    if (retry?.sessionId === this.#sessionId) this.#events?.onUpdate(retry.update);
+  }
+
+  #releaseFailure(): void {
+    const held = this.#heldFailure;
+    this.#heldFailure = null;
+    if (held) this.#events?.onUpdate(held);
   }
 
   #answerPermission(params: { toolCall: unknown; options: PermissionOption[] }): RequestPermissionResponse {
@@ -289,7 +319,10 @@ export class AcpSession implements AsyncDisposable {
 
   async #explain(error: unknown): Promise<string> {
     const { label } = this.#launch.profile;
-    if (this.isAlive) return explainError(error, label);
+    const held = this.#heldFailure;
+    this.#heldFailure = null;
+    const said = held?.sessionUpdate === "agent_message_chunk" ? held.content : null;
+    if (this.isAlive) return explainError(error, { label, said });
     const { promise: late, resolve } = Promise.withResolvers<null>();
     const timer = setTimeout(() => resolve(null), STATUS_WAIT_MS);
     const status = await Promise.race([this.#child.process.status, late]);

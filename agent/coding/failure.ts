@@ -8,20 +8,57 @@ import { ERROR_MAX } from "../../lib/wire/limits.ts";
 
 const AUTH_REQUIRED = -32_000;
 const errorData = z.union([
-  z.string().transform((details) => ({ details })),
-  z.looseObject({ details: z.string().optional(), message: z.string().optional() })
-    .transform((data) => ({ details: data.details ?? data.message ?? "" })),
-]).catch({ details: "" });
+  z.string().transform((details) => ({ details, errorKind: "" })),
+  z.looseObject({ details: z.string().optional(), message: z.string().optional(), errorKind: z.string().optional() })
+    .transform((data) => ({ details: data.details ?? data.message ?? "", errorKind: data.errorKind ?? "" })),
+]).catch({ details: "", errorKind: "" });
 
-/** A request that the coding agent answered with an error. */
-export function explainError(error: unknown, label: string): string {
-  const text = error instanceof RequestError ? ownWords(error) : messageOf(error);
-  const isAuth = error instanceof RequestError && error.code === AUTH_REQUIRED;
-  return toSentence(
-    isAuth
-      ? `${label} is not signed in: ${text} Set its key in the credentials, then run the task again.`
-      : `${label} reported an error: ${text}`,
-  );
+/** What some coding agents put into the conversation besides answering with an error: it is told once. */
+const FAILURE_TEXT =
+  /^(?:Failed to authenticate\.? )?API Error\b|^Invalid API key\b|^Not logged in\b|^Please run \/login\b/;
+
+/** The first that fits wins. */
+const MODEL_FAILURES: readonly { kind: RegExp; words: RegExp; tell: (label: string) => string }[] = [
+  {
+    kind: /^(?:authentication_failed|oauth_org_not_allowed|cloud_credential_error)$/,
+    words: /\b401\b|\b403\b|invalid (?:x-)?api[- ]key|not logged in|run \/login|api key (?:is )?(?:missing|not valid)/i,
+    tell: (label) =>
+      `${label} is not signed in, or the AI service refused its key. Store a working key on the page Credentials, ` +
+      "or sign in to it on its machine where it runs as you, then run the task again.",
+  },
+  {
+    kind: /^billing_error$/,
+    words: /credit balance|billing|insufficient[_ ]quota/i,
+    tell: (label) => `The account behind ${label}'s key has no credit left. Add some, then run the task again.`,
+  },
+  {
+    kind: /^(?:rate_limit|overloaded)$/,
+    words: /\b429\b|\b529\b|rate.?limit|overloaded|too many requests/i,
+    tell: () => "The AI service is temporarily busy, also after several tries. Run the task again in a few minutes.",
+  },
+  {
+    kind: /^(?:server_error|transport_lost)$/,
+    words: /\b50[0-4]\b|internal server error|connection (?:error|closed|reset)|socket hang up|fetch failed/i,
+    tell: () =>
+      "The AI service failed or could not be reached, also after several tries. Run the task again in a few minutes.",
+  },
+];
+
+/** Whether a text of the conversation is a coding agent's own word for a failure that it also answers with. */
+export function isFailureText(text: string): boolean {
+  return FAILURE_TEXT.test(text);
+}
+
+/** A request that the coding agent answered with an error. `said`: what it told of it in the conversation. */
+export function explainError(error: unknown, options: { label: string; said?: string | null }): string {
+  const { label, said } = options;
+  if (!(error instanceof RequestError)) return toSentence(`${label} reported an error: ${messageOf(error)}`);
+  const text = ownWords(error);
+  const kind = error.code === AUTH_REQUIRED ? "authentication_failed" : errorData.parse(error.data ?? {}).errorKind;
+  const words = `${said ?? ""} ${isFailureText(text) ? text : ""}`;
+  const known = MODEL_FAILURES.find((failure) => failure.words.test(words)) ??
+    MODEL_FAILURES.find((failure) => failure.kind.test(kind));
+  return toSentence(known ? known.tell(label) : `${label} reported an error: ${text}`);
 }
 
 /** A process that ended by itself. */

@@ -10,6 +10,12 @@ export interface Profile {
   command: string;
   args: string[];
   env: Record<string, string>;
+  /** What else it gets where this variable holds a key. */
+  withKey?: { variable: string; env: Record<string, string> };
+  /** The npm package that brings the program, in the version that is known to work. */
+  package?: string;
+  /** `_meta` of each session that is opened. */
+  sessionMeta?: Record<string, unknown>;
 }
 
 type ProfileConfig = Pick<AgentConfig, "selfCommand" | "childEnvironment">;
@@ -26,12 +32,81 @@ const CLAUDE_ENV = {
   IS_SANDBOX: "1",
 };
 
+/** By itself it acts without asking: then no permission mode would mean anything, and nothing would be recorded. */
+const OPENCODE_CONFIG = {
+  autoupdate: false,
+  share: "disabled",
+  permission: { edit: "ask", bash: "ask", webfetch: "ask" },
+};
+
+/**
+ * Signing in with a key would write it into the person's home, over their own login: as the variable of a provider it
+ * stays in the environment. The snapshot of a shell would hold that environment.
+ */
+const CODEX_KEY_CONFIG = {
+  model_provider: "openai-key",
+  model_providers: {
+    "openai-key": {
+      name: "OpenAI",
+      base_url: "https://api.openai.com/v1",
+      env_key: "OPENAI_API_KEY",
+      wire_api: "responses",
+    },
+  },
+  features: { shell_snapshot: false },
+};
+
 const INSTALLED: Profile[] = [
-  { id: "claude", label: "Claude Code", command: "claude-agent-acp", args: [], env: CLAUDE_ENV },
-  { id: "opencode", label: "OpenCode", command: "opencode", args: ["acp"], env: {} },
-  { id: "codex", label: "Codex", command: "codex-acp", args: [], env: {} },
-  { id: "gemini", label: "Gemini CLI", command: "gemini", args: ["--acp"], env: {} },
+  {
+    id: "claude",
+    label: "Claude Code",
+    command: "claude-agent-acp",
+    args: [],
+    env: CLAUDE_ENV,
+    package: "@agentclientprotocol/claude-agent-acp@0.100.0",
+    // Its silent retries can take minutes: a person is told of them.
+    sessionMeta: { claudeCode: { emitRawSDKMessages: [{ type: "system", subtype: "api_retry" }] } },
+  },
+  {
+    id: "opencode",
+    label: "OpenCode",
+    command: "opencode",
+    args: ["acp"],
+    env: { OPENCODE_CONFIG_CONTENT: JSON.stringify(OPENCODE_CONFIG) },
+    package: "opencode-ai@1.18.33",
+  },
+  {
+    id: "codex",
+    label: "Codex",
+    command: "codex-acp",
+    args: [],
+    env: { NO_BROWSER: "1" },
+    withKey: {
+      variable: "OPENAI_API_KEY",
+      env: { CODEX_CONFIG: JSON.stringify(CODEX_KEY_CONFIG), MODEL_PROVIDER: CODEX_KEY_CONFIG.model_provider },
+    },
+    package: "@agentclientprotocol/codex-acp@2.6.0",
+  },
+  {
+    id: "gemini",
+    label: "Gemini CLI",
+    command: "gemini",
+    args: ["--acp"],
+    env: {},
+    package: "@google/gemini-cli@0.61.0",
+  },
 ];
+
+/** The coding agents that a person installs. */
+export function installableProfiles(): readonly Profile[] {
+  return INSTALLED;
+}
+
+/** The whole environment of a profile's process. */
+export function profileEnvironment(profile: Profile, env: Record<string, string>): Record<string, string> {
+  const { withKey } = profile;
+  return { ...env, ...profile.env, ...withKey && env[withKey.variable] ? withKey.env : {} };
+}
 
 /** The profile of this id, installed or not; null for an id that is unknown. */
 export function findProfile(id: string, config: ProfileConfig): Profile | null {

@@ -15,6 +15,8 @@ const DIFF_TIMEOUT_MS = 500;
 /** Room in the metadata for what JSON adds around a diff. */
 const DIFF_ROOM = 64;
 const INPUT_TEXT_MAX = 1_000;
+/** A command's output that is nothing but a block of code: it is shown as it is, so the fence would only stand there. */
+const FENCED = /^```(?:console|sh|shell|text)?\n((?:(?!\n```)[\s\S])*)\n?```\s*$/;
 
 export interface ToolCall {
   messageId: string;
@@ -109,7 +111,7 @@ function contentOf(call: ToolCall): string {
 
 function outputOf(call: ToolCall): string {
   const text = call.content.flatMap((item) => item.type === "content" ? [item.content] : []).join("\n");
-  if (text.trim() !== "") return text;
+  if (text.trim() !== "") return FENCED.exec(text)?.[1] ?? text;
   const raw = typeof call.rawOutput === "string" ? call.rawOutput : fieldOf(call.rawOutput, "output");
   return typeof raw === "string" && raw.trim() !== "" ? raw : "";
 }

@@ -3,6 +3,7 @@
  * are malformed count as absent, kinds that are unknown keep their name so that they can be counted.
  */
 import { z } from "zod";
+import type { ModelRetry } from "./model_retry.ts";
 
 const contentBlock = z.looseObject({ type: z.string() }).transform(showBlock);
 
@@ -48,7 +49,7 @@ const knownUpdate = z.discriminatedUnion("sessionUpdate", [
   z.object({ sessionUpdate: z.literal("plan"), entries: z.array(planEntry) }),
   z.object({ sessionUpdate: z.literal("usage_update"), cost: cost.nullish().catch(null) }),
 ]);
-export type SessionUpdate = z.infer<typeof knownUpdate> | { sessionUpdate: "unknown"; kind: string };
+export type SessionUpdate = z.infer<typeof knownUpdate> | ModelRetry | { sessionUpdate: "unknown"; kind: string };
 
 const notification = z.looseObject({
   sessionId: z.string(),

@@ -9,7 +9,7 @@ export interface Explained {
   action: SuggestedAction;
 }
 
-export const RATE_LIMIT = /rate.?limit|too many requests|overloaded|\b(?:429|529)\b/i;
+export const RATE_LIMIT = /rate.?limit|too many requests|overloaded|temporarily busy|\b(?:429|529)\b/i;
 
 /** The first that fits wins: the more particular ones stand first. */
 const KNOWN: readonly [RegExp, Explained][] = [

@@ -236,3 +236,30 @@ Deno.test("huge inputs and diffs are cut so that the metadata stays within its l
   assertStringIncludes(row.toolMetadata?.diff ?? "", "+++ big.txt");
   assert((row.flags?.truncatedBytes ?? 0) > 50_000);
 });
+
+Deno.test("a model that is tried again is one growing message, which the answer ends", () => {
+  const busy = (n: number): SessionUpdate => ({ sessionUpdate: "model_retry", text: `Busy (${n} of 4)` });
+  let state = startTurn(newTranscript(IDS), "Do it");
+  const ids: (string | undefined)[] = [];
+  for (const n of [1, 2]) {
+    const step = reduce(state, busy(n), { now: NOW, newId });
+    state = step.state;
+    ids.push(step.open?.messageId);
+    assertEquals([step.open?.role, step.open?.content], ["system", `Busy (${n} of 4)`]);
+  }
+  assertEquals(ids[0], ids[1]);
+  const answer = reduce(state, read(says("Here I am", "m1")), { now: NOW, newId });
+  assertEquals(shape(answer.finished), [["system", "Busy (2 of 4)"]]);
+});
+
+Deno.test("a command's output is told without the fence around it, other output as it came", () => {
+  const call = (text: string) => ({
+    sessionUpdate: "tool_call",
+    toolCallId: newId(),
+    status: "completed",
+    content: [{ type: "content", content: { type: "text", text } }],
+  });
+  const outputs = ["```console\nhello\nyou\n```", "```console\nopen", "see ```a``` and\n```\nb\n```"];
+  const { finished } = playTurn(outputs.map(call));
+  assertEquals(finished.map((row) => row.content), ["hello\nyou", outputs[1], outputs[2]]);
+});
