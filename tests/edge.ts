@@ -32,6 +32,8 @@ export interface TestEdgeOptions {
   env?: Record<string, string>;
   /** Use the provider that the configuration names; by default the local one, with real agents. */
   agents?: boolean;
+  /** More variables for the real agents. */
+  agentEnv?: Record<string, string>;
   /** Ring the due loop by queued messages (as with a local file) or by timers alone. */
   queues?: boolean;
   /** No scheduler: nothing that is due happens by itself. */
@@ -129,7 +131,7 @@ export async function startTestEdge(options: TestEdgeOptions = {}): Promise<Test
     config,
     log,
     agentCommand: [Deno.execPath(), "run", "-A", "--quiet", join(import.meta.dirname!, "../agent/main.ts")],
-    agentEnvironment: agentEnvironment(),
+    agentEnvironment: { ...agentEnvironment(), ...options.agentEnv },
     clock: () => Date.now() + (test?.skewMs ?? 0),
   });
   const provider = new FakeProvider();

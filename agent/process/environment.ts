@@ -31,6 +31,13 @@ const ALLOWED = new Set([
   "http_proxy",
   "https_proxy",
   "no_proxy",
+  // Where a coding agent's model, settings and login are; its key comes with the run.
+  "ANTHROPIC_BASE_URL",
+  "ANTHROPIC_MODEL",
+  "CLAUDE_CONFIG_DIR",
+  "CODEX_HOME",
+  "GOOGLE_GEMINI_BASE_URL",
+  "OPENCODE_CONFIG",
 ]);
 
 const FALLBACK_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
