@@ -20,6 +20,7 @@ export interface LiveOptions {
   /** Path of the socket, without the cursor. */
   path: string;
   cursor: () => string;
+  /** The session whose messages are wanted: told with the connection, so that what was missed of it comes too. */
   subscription: () => string | null;
   onFrame: (frame: ServerFrame) => void;
   /** A frame could not be read, so what it told is missing. */
@@ -72,8 +73,11 @@ export class LiveSocket {
     const url = new URL(this.#options.path, location.href);
     url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
     url.searchParams.set("after", this.#options.cursor());
+    const sessionId = this.#options.subscription();
+    if (sessionId) url.searchParams.set("session", sessionId);
     const socket = new WebSocket(url);
     this.#socket = socket;
+    this.#subscribed = sessionId;
     socket.addEventListener("open", () => socket === this.#socket && this.#opened());
     socket.addEventListener("message", (event) => socket === this.#socket && this.#received(event.data));
     socket.addEventListener("close", (event) => socket === this.#socket && this.#closed(event.code));

@@ -69,8 +69,8 @@ export class FixtureEdge {
   override: Override = () => null;
   /** Sessions that sockets asked for, in order. */
   readonly subscriptions: string[] = [];
-  /** What each socket was opened with. */
-  readonly connects: string[] = [];
+  /** What each socket was opened with: its cursor, and the session that it asked for. */
+  readonly connects: { after: string; session: string | null }[] = [];
   refuseSockets = false;
   readonly #sockets = new Set<WebSocket>();
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
@@ -161,7 +161,10 @@ export class FixtureEdge {
 
   #upgrade(request: Request): Response {
     if (this.refuseSockets) return new Response("busy", { status: 503 });
-    this.connects.push(new URL(request.url).searchParams.get("after") ?? "");
+    const query = new URL(request.url).searchParams;
+    const session = query.get("session");
+    this.connects.push({ after: query.get("after") ?? "", session });
+    if (session) this.subscriptions.push(session);
     const { socket, response } = Deno.upgradeWebSocket(request);
     this.#sockets.add(socket);
     socket.onopen = () => socket.send(JSON.stringify({ type: "hello", cursor: this.cursor, protocol: 1 }));
