@@ -4,6 +4,8 @@ const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;
 
+let format: Intl.DateTimeFormat | undefined;
+
 /** "now", "5 min ago", "3 h ago", "2 d ago", then the date. */
 export function relativeTime(at: string, now: number): string {
   const age = now - Date.parse(at);
@@ -18,7 +20,10 @@ export function relativeTime(at: string, now: number): string {
 /** The moment itself: in the reader's zone once the browser runs, in UTC as the server writes it. */
 export function exactTime(at: string, local: boolean): string {
   if (!local) return `${at.slice(0, 19).replace("T", " ")} UTC`;
-  return new Date(at).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" });
+  // Made once: making one takes longer than everything else about a message.
+  format ??= new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+  const moment = Date.parse(at);
+  return Number.isFinite(moment) ? format.format(moment) : at;
 }
 
 /** "<0.1 s", "0.4 s", "12 s", "3 min 20 s", "1 h 5 min". */
