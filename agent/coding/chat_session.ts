@@ -12,8 +12,9 @@ import {
   type SessionSummary,
   type SuggestedAction,
 } from "../../lib/wire/chat_engine.ts";
-import type { AcpEvents, AcpSession, OpenOptions, TurnEnd } from "./acp.ts";
+import type { AcpEvents, AcpSession, TurnEnd } from "./acp.ts";
 import { AgentProcess } from "./agent_process.ts";
+import type { Place } from "./project_folder.ts";
 import { withRecap } from "./recap.ts";
 import type { MessagePage, SessionRecord, SessionStorage } from "./session_records.ts";
 import { TurnOutput } from "./turn_output.ts";
@@ -21,8 +22,6 @@ import { TurnOutput } from "./turn_output.ts";
 const HISTORY_MAX = 200;
 const NOT_RESTORED = "Previous session could not be restored";
 const SUMMARISED = "The coding agent cannot reopen conversations; it was given a summary of this one.";
-
-export type Place = Pick<OpenOptions, "cwd" | "mcpServers">;
 
 export interface Launched {
   session: AcpSession;
@@ -107,7 +106,7 @@ export class ChatSession implements AsyncDisposable {
     const { storage } = this.#parts;
     const conversation = await storage.getConversation(this.id);
     let source: SessionSource = "cold-start";
-    let place: Place = { cwd: this.#parts.cwd };
+    let place: Place = { cwd: this.#parts.cwd, mcpServers: [] };
     const start = async () => {
       const launched = await this.#parts.launch(this.mark, onCold);
       ({ source, place } = launched);

@@ -12,6 +12,7 @@ import { readInstructions } from "./demo_language.ts";
 interface DemoSession {
   cwd: string;
   memory: DemoMemory;
+  toolServers: string[];
   /** Aborted by session/cancel; one for each prompt. */
   turn: AbortController | null;
 }
@@ -28,24 +29,24 @@ export async function runDemo(): Promise<void> {
     .onRequest(methods.agent.session.new, async ({ params }) => {
       const sessionId = newId();
       const memory = await DemoMemory.create(params.cwd, sessionId);
-      sessions.set(sessionId, { cwd: params.cwd, memory, turn: null });
+      sessions.set(sessionId, newSession(params, memory));
       return { sessionId };
     })
     .onRequest(methods.agent.session.load, async ({ params, client }) => {
       const memory = await openMemory(params);
-      sessions.set(params.sessionId, { cwd: params.cwd, memory, turn: null });
+      sessions.set(params.sessionId, newSession(params, memory));
       await replay(client, params.sessionId, memory);
       return {};
     })
     .onRequest(methods.agent.session.resume, async ({ params }) => {
-      sessions.set(params.sessionId, { cwd: params.cwd, memory: await openMemory(params), turn: null });
+      sessions.set(params.sessionId, newSession(params, await openMemory(params)));
       return {};
     })
     .onRequest(methods.agent.session.prompt, async ({ params, client }) => {
       const session = sessions.get(params.sessionId);
       if (!session) throw RequestError.resourceNotFound(params.sessionId);
       const text = params.prompt.map((block) => block.type === "text" ? block.text : "").join("\n");
-      return await answer(client, { ...session, sessionId: params.sessionId, text, own: session });
+      return await answer(client, { sessionId: params.sessionId, text, own: session });
     })
     .onNotification(methods.agent.session.cancel, ({ params }) => {
       sessions.get(params.sessionId)?.turn?.abort();
@@ -54,22 +55,30 @@ export async function runDemo(): Promise<void> {
   await connection.closed;
 }
 
+interface Place {
+  cwd: string;
+  mcpServers?: { name: string }[];
+}
+
+function newSession({ cwd, mcpServers = [] }: Place, memory: DemoMemory): DemoSession {
+  return { cwd, memory, toolServers: mcpServers.map(({ name }) => name), turn: null };
+}
+
 interface Prompted {
   sessionId: string;
-  cwd: string;
-  memory: DemoMemory;
   text: string;
   own: DemoSession;
 }
 
 /** Carries out one prompt, an instruction at a time; cancelling ends it at the instruction under way. */
 async function answer(client: AgentContext, prompted: Prompted) {
-  const { sessionId, cwd, memory, text, own } = prompted;
+  const { sessionId, text, own } = prompted;
+  const { cwd, memory, toolServers } = own;
   own.turn?.abort();
   const controller = own.turn = new AbortController();
   await memory.add({ role: "user", text });
   const said: string[] = [];
-  const turn: DemoTurn = { client, sessionId, cwd, signal: controller.signal, said };
+  const turn: DemoTurn = { client, sessionId, cwd, toolServers, signal: controller.signal, said };
   try {
     for (const instruction of readInstructions(text)) {
       if (controller.signal.aborted) break;

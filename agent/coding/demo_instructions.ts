@@ -17,6 +17,8 @@ export interface DemoTurn {
   client: AgentContext;
   sessionId: string;
   cwd: string;
+  /** Names of the tool servers that came with the session. */
+  toolServers: string[];
   signal: AbortSignal;
   /** What was said in this turn, for the memory. */
   said: string[];
@@ -45,6 +47,8 @@ export async function runInstruction(turn: DemoTurn, instruction: Instruction): 
       return await stream(turn, instruction);
     case "wait":
       return await wait(instruction.ms, turn.signal);
+    case "extensions":
+      return await speak(turn, await describeExtensions(turn));
     case "fail":
       throw RequestError.internalError({ details: instruction.text });
     case "crash":
@@ -62,6 +66,20 @@ async function stream(turn: DemoTurn, { count, pauseMs }: { count: number; pause
   const deltas = Array.from({ length: count }, (_, i) => `word${i + 1} `);
   turn.said.push(`(${count} words)`);
   await streamText(turn, { kind: "agent_message_chunk", deltas, pauseMs });
+}
+
+/** What it was given, and what it finds where coding agents look. */
+async function describeExtensions({ cwd, toolServers }: DemoTurn): Promise<string> {
+  const list = (names: string[]) => names.length > 0 ? names.toSorted().join(", ") : "none";
+  const skills = await namesIn(`${cwd}/.claude/skills`, "/SKILL.md");
+  const commands = (await namesIn(`${cwd}/.claude/commands`, "")).map((name) => name.replace(/\.md$/, ""));
+  return `Tool servers: ${list(toolServers)}. Skills: ${list(skills)}. Commands: ${list(commands)}.`;
+}
+
+async function namesIn(folder: string, file: string): Promise<string[]> {
+  const entries = await Array.fromAsync(Deno.readDir(folder)).catch(() => []);
+  const found = await Promise.all(entries.map(({ name }) => Deno.stat(`${folder}/${name}${file}`).catch(() => null)));
+  return entries.filter((_, i) => found[i]?.isFile).map(({ name }) => name);
 }
 
 interface Streamed {

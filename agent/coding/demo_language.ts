@@ -1,7 +1,7 @@
 /**
  * The language of the demo coding agent, one instruction a line:
  * `say TEXT` · `think TEXT` · `plan A; B; C` · `write PATH: TEXT` · `run COMMAND` · `stream N [MS]` · `wait MS` ·
- * `ask COMMAND` · `fail TEXT` · `crash`. Any other line is answered with a sentence that repeats it.
+ * `ask COMMAND` · `extensions` · `fail TEXT` · `crash`. Any other line is answered with a sentence that repeats it.
  */
 
 const STREAM_MAX = 100_000;
@@ -14,7 +14,7 @@ export type Instruction =
   | { kind: "write"; path: string; text: string }
   | { kind: "stream"; count: number; pauseMs: number }
   | { kind: "wait"; ms: number }
-  | { kind: "crash" };
+  | { kind: "crash" | "extensions" };
 
 /** The instructions of a prompt, in order. Empty lines say nothing. */
 export function readInstructions(prompt: string): Instruction[] {
@@ -36,7 +36,8 @@ function readKnown(word: string, rest: string): Instruction | null {
     case "fail":
       return { kind: "fail", text: rest || "The demo was told to fail." };
     case "crash":
-      return rest === "" ? { kind: "crash" } : null;
+    case "extensions":
+      return rest === "" ? { kind: word } : null;
     case "plan":
       return readPlan(rest);
     case "write":

@@ -3,6 +3,7 @@
  * `commands/*.md`. Read from disk at every call. What is malformed is logged and left out, what is missing is silent,
  * and nothing that would change how a program loads its code is passed on.
  */
+import { resolve } from "node:path";
 import { z } from "zod";
 import type { Logger } from "../../lib/log.ts";
 import { type ExtensionInfo } from "../../lib/wire/chat_engine.ts";
@@ -51,7 +52,9 @@ export interface LoadOptions {
 /** Everything found in `projectDir` now. */
 export async function loadExtensions(projectDir: string, options: LoadOptions): Promise<Extensions> {
   const mcpServers = await readServers(`${projectDir}/mcp.json`, options.log);
-  const onPath = await Promise.all(mcpServers.map(({ command }) => isOnPath(command, options.path)));
+  // A path in it is meant from the project's folder, where the coding agent starts it.
+  const full = (command: string) => command.includes("/") ? resolve(projectDir, command) : command;
+  const onPath = await Promise.all(mcpServers.map(({ command }) => isOnPath(full(command), options.path)));
   const missing = mcpServers.filter((_, i) => !onPath[i]).map(({ name }) => name);
   for (const name of missing) options.log.warn("extension.command_missing", { server: name });
   const skills = await findSkills(`${projectDir}/skills`);

@@ -6,7 +6,8 @@
 import { newId } from "../../lib/ids.ts";
 import { messageOf } from "../../lib/errors.ts";
 import type { Logger } from "../../lib/log.ts";
-import { type AcpEvents, type AcpLaunch, AcpSession, type OpenOptions } from "./acp.ts";
+import { type AcpEvents, type AcpLaunch, AcpSession } from "./acp.ts";
+import type { Place } from "./project_folder.ts";
 
 /** Starts at once would share the processor; each is begun this long after the one before. */
 const STAGGER_MS = 150;
@@ -25,8 +26,11 @@ export interface PrewarmOptions {
 /** What decides whether a warm process can be used for a launch. */
 export interface Recipe extends Pick<AcpLaunch, "profile" | "env" | "limits" | "startTimeoutMs"> {
   /** Warm processes also open a session here; `fingerprint` stands for all that they would find there. */
-  session?: { cwd: string; mcpServers: NonNullable<OpenOptions["mcpServers"]>; fingerprint: string };
+  session?: Place & { fingerprint: string };
 }
+
+/** A process that is wanted, and how the next ones are kept warm. */
+export type Launch = AcpLaunch & Recipe;
 
 interface Warm {
   recipe: string;
@@ -71,29 +75,19 @@ export class Prewarm implements AsyncDisposable {
     return await Promise.any(ready).then(() => true, () => false);
   }
 
-  /** A process for this launch: a warm one if there is one, else one started now. The pool is filled up again. */
-  async take(launch: AcpLaunch): Promise<{ session: AcpSession; warm: boolean }> {
+  /**
+   * A process for this launch: one that is ready at this moment, else one started now, told to `onCold` before. One
+   * that is still on its way is not waited for, because it may hang. The pool is filled up again.
+   */
+  async take(launch: Launch, onCold: () => void = () => {}): Promise<{ session: AcpSession; warm: boolean }> {
     this.#dropOthers(launch);
-    try {
-      for (let next = this.#pool.shift(); next; next = this.#pool.shift()) {
-        const session = await next.session;
-        if (session?.isAlive) return { session, warm: true };
-        this.#drop(next);
-      }
-      return { session: await AcpSession.start(launch), warm: false };
-    } finally {
-      this.#fill(launch);
-    }
-  }
-
-  /** A process that is ready at this moment, or null. The pool is filled up again. */
-  takeReady(recipe: Recipe): AcpSession | null {
-    this.#dropOthers(recipe);
     const found = this.#pool.find((warm) => warm.ready?.isAlive);
     for (const gone of this.#remove((warm) => warm !== found && warm.ready?.isAlive === false)) this.#drop(gone);
     this.#remove((warm) => warm === found);
-    this.#fill(recipe);
-    return found?.ready ?? null;
+    this.#fill(launch);
+    if (found?.ready) return { session: found.ready, warm: true };
+    onCold();
+    return { session: await AcpSession.start(launch), warm: false };
   }
 
   /** Resolves when every process that is being warmed is ready, or has failed. Answers how many there are. */

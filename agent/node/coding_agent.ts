@@ -6,6 +6,7 @@ import type { Runtime } from "../../lib/wire/workspace.ts";
 import type { AcpSession } from "../coding/acp.ts";
 import { AgentProcess, type Opened } from "../coding/agent_process.ts";
 import { findProfile } from "../coding/profiles.ts";
+import { type Place, ProjectFolder } from "../coding/project_folder.ts";
 import type { Recorder } from "./recorder.ts";
 import { checkoutOf, type WorkspaceParts } from "./workspace_parts.ts";
 
@@ -13,19 +14,27 @@ export class CodingAgent implements AsyncDisposable {
   readonly #parts: WorkspaceParts;
   readonly #mark: string;
   readonly #process: AgentProcess;
+  readonly #project: ProjectFolder;
 
   constructor(parts: WorkspaceParts, workspaceId: string) {
+    const { config, db, log } = parts;
     this.#parts = parts;
-    this.#mark = `${parts.db.instanceId}/${workspaceId}`;
+    this.#mark = `${db.instanceId}/${workspaceId}`;
     this.#process = new AgentProcess(this.#mark);
+    const searchPath = config.childEnvironment.PATH ?? "";
+    this.#project = new ProjectFolder(checkoutOf(db, workspaceId), { searchPath, log: log.with({ workspaceId }) });
   }
 
   /** The coding agent with its conversation open. Throws an Error with a sentence for a person. */
   async open(runtime: Runtime, options: { resume: string | null; recorder: Recorder }): Promise<Opened> {
     const { recorder, resume } = options;
-    const cwd = checkoutOf(this.#parts.db, runtime.workspaceId);
-    return await this.#process.open(() => this.#start(runtime, cwd), () => ({
-      cwd,
+    let place: Place = { cwd: this.#project.path, mcpServers: [] };
+    const start = async () => {
+      ({ place } = await this.#project.load());
+      return await this.#start(runtime, place.cwd);
+    };
+    return await this.#process.open(start, () => ({
+      ...place,
       resume,
       events: {
         onUpdate: (update) => recorder.take(update),
@@ -39,9 +48,10 @@ export class CodingAgent implements AsyncDisposable {
     this.#process.cancel();
   }
 
-  /** Ends its processes, also those of which only the mark is known. */
+  /** Ends its processes, also those of which only the mark is known, and takes back what was put into its folder. */
   async end(): Promise<void> {
     await this.#process.end();
+    await this.#project[Symbol.asyncDispose]();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -7,8 +7,9 @@ import { bodyLimit } from "hono/body-limit";
 import { isUuid, newId } from "../../lib/ids.ts";
 import type { Logger } from "../../lib/log.ts";
 import { makeFrame } from "../../lib/wire/chat_engine.ts";
-import { describeExtensions, type Extensions } from "../coding/extensions.ts";
+import { describeExtensions } from "../coding/extensions.ts";
 import type { Prewarm } from "../coding/prewarm.ts";
+import type { ProjectFolder } from "../coding/project_folder.ts";
 import type { SessionManager } from "../coding/sessions.ts";
 import { Connection } from "./connection.ts";
 import { REFUSALS } from "./errors.ts";
@@ -26,7 +27,7 @@ export interface Engine {
   manager: SessionManager;
   prewarm: Prewarm;
   hub: Hub;
-  extensions: () => Promise<Extensions>;
+  project: ProjectFolder;
   page: PageFiles;
 }
 
@@ -60,7 +61,7 @@ export function makeApp(options: AppOptions): Hono {
   app.post("/api/v1/ws-ticket", (c) => c.json({ ticket: tickets.issue(Date.now()), expires_in_seconds: 30 }, 201));
   app.get(
     "/api/v1/extensions",
-    async (c) => c.json(describeExtensions(await engineOf(options).extensions())),
+    async (c) => c.json(describeExtensions((await engineOf(options).project.load()).extensions)),
   );
   app.notFound((c) => c.json({ error: "not_found", message: "There is nothing at this address." }, 404));
   app.onError((error, c) => {

@@ -4,11 +4,9 @@
  */
 import { basename, dirname, join } from "node:path";
 import type { Logger } from "../../lib/log.ts";
-import { AcpSession } from "../coding/acp.ts";
-import { ExtensionLinks } from "../coding/extension_links.ts";
-import { type Extensions, loadExtensions, usableServers } from "../coding/extensions.ts";
 import { Monitor } from "../coding/monitor_loop.ts";
-import { Prewarm, type Recipe } from "../coding/prewarm.ts";
+import { Prewarm } from "../coding/prewarm.ts";
+import { ProjectFolder } from "../coding/project_folder.ts";
 import { SessionManager } from "../coding/sessions.ts";
 import { lockDirectory, makePrivateDirectory, readInstanceId } from "../store/database.ts";
 import { makeApp, type ServerState } from "./app.ts";
@@ -45,13 +43,9 @@ export async function runServe(config: ServeConfig, options: ServeOptions): Prom
   parts.defer(() => lock.close());
   const instanceId = readInstanceId(folder);
   const store = parts.use(await SessionStore.open(config.databasePath, log));
-  const links = parts.use(new ExtensionLinks(config.projectDir, log));
-  const load = async () => {
-    const extensions = await loadExtensions(config.projectDir, { path: config.childEnvironment.PATH ?? "", log });
-    await links.update(extensions);
-    return extensions;
-  };
-  const first = await load();
+  const searchPath = config.childEnvironment.PATH ?? "";
+  const project = parts.use(new ProjectFolder(config.projectDir, { searchPath, log }));
+  const first = await recipeOf(config, project);
   const state: ServerState = { engine: null, wasWarm: false, isClosing: false };
   const app = makeApp({ apiKey: config.apiKey, maxSessions: config.maxSessions, state, log });
   const server = Deno.serve({ hostname: config.host, port: config.port, onListen: () => {} }, app.fetch);
@@ -73,7 +67,7 @@ export async function runServe(config: ServeConfig, options: ServeOptions): Prom
       maxSessions: config.maxSessions,
       turnGraceMs: options.turnGraceMs,
       endings: ENDINGS,
-      launch: (mark, onCold) => launch({ config, prewarm, load, log }, { mark, onCold }),
+      launch: (mark, onCold) => launch({ config, prewarm, project, log }, { mark, onCold }),
       explain: explainFailure,
       instanceId,
       cwd: config.projectDir,
@@ -81,7 +75,7 @@ export async function runServe(config: ServeConfig, options: ServeOptions): Prom
     }),
   );
   await manager.start();
-  if (!await prewarm.start(recipeOf(config, first))) {
+  if (!await prewarm.start(first)) {
     log.critical("no_coding_agent", { profile: config.profile.id });
     return false;
   }
@@ -102,7 +96,7 @@ export async function runServe(config: ServeConfig, options: ServeOptions): Prom
   parts.defer(manager.listen((event) => hub.deliver(event)));
   const orphanWatch = watchOrphanTurns(config, { manager, hub });
   parts.defer(() => clearInterval(orphanWatch));
-  state.engine = { manager, prewarm, hub, extensions: load, page: await loadPage() };
+  state.engine = { manager, prewarm, hub, project, page: await loadPage() };
   log.info("serving", { url, profile: config.profile.id, projectDir: config.projectDir });
   options.onReady?.(url);
   await untilAborted(stop);
@@ -115,34 +109,26 @@ export async function runServe(config: ServeConfig, options: ServeOptions): Prom
 interface LaunchParts {
   config: ServeConfig;
   prewarm: Prewarm;
-  load: () => Promise<Extensions>;
+  project: ProjectFolder;
   log: Logger;
 }
 
 /** A warm process where one fits what lies on the disk now, else one that is started for this session. */
-async function launch({ config, prewarm, load, log }: LaunchParts, options: { mark: string; onCold?: () => void }) {
-  const recipe = recipeOf(config, await load());
-  const { cwd, mcpServers } = recipe.session!;
-  const place = { cwd, mcpServers };
-  const ready = prewarm.takeReady(recipe);
-  if (ready) return { session: ready, source: "pre-warmed" as const, place };
-  options.onCold?.();
-  const { profile, env, limits, startTimeoutMs } = recipe;
-  const session = await AcpSession.start({ profile, env, limits, startTimeoutMs, cwd, mark: options.mark, log });
-  return { session, source: "cold-start" as const, place };
+async function launch({ config, prewarm, project, log }: LaunchParts, options: { mark: string; onCold?: () => void }) {
+  const recipe = await recipeOf(config, project);
+  const { cwd, mcpServers } = recipe.session;
+  const { session, warm } = await prewarm.take({ ...recipe, cwd, mark: options.mark, log }, options.onCold);
+  return { session, source: warm ? "pre-warmed" as const : "cold-start" as const, place: { cwd, mcpServers } };
 }
 
-function recipeOf(config: ServeConfig, extensions: Extensions): Recipe {
+async function recipeOf(config: ServeConfig, project: ProjectFolder) {
+  const { extensions, place } = await project.load();
   return {
     profile: config.profile,
     env: config.childEnvironment,
     limits: { turnStallTimeoutMs: config.turnStallTimeoutMs, toolStallTimeoutMs: config.toolStallTimeoutMs },
     startTimeoutMs: config.prewarmTimeoutMs,
-    session: {
-      cwd: config.projectDir,
-      mcpServers: usableServers(extensions),
-      fingerprint: extensions.fingerprint,
-    },
+    session: { ...place, fingerprint: extensions.fingerprint },
   };
 }
 

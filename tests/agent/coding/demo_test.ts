@@ -11,7 +11,7 @@ const tools = (updates: SessionUpdate[]) =>
 Deno.test("the demo language reads every instruction, and repeats what it does not know", () => {
   assertEquals(
     readInstructions(
-      "say Hello\n\nthink Hm\nplan A; B ;\nwrite a/b.txt: x: y\nrun ls -l\nstream 3 5\nstream 2\nwait 10\nask rm x\nfail no\ncrash",
+      "say Hello\n\nthink Hm\nplan A; B ;\nwrite a/b.txt: x: y\nrun ls -l\nstream 3 5\nstream 2\nwait 10\nask rm x\nfail no\ncrash\nextensions",
     ),
     [
       { kind: "say", text: "Hello" },
@@ -25,6 +25,7 @@ Deno.test("the demo language reads every instruction, and repeats what it does n
       { kind: "ask", text: "rm x" },
       { kind: "fail", text: "no" },
       { kind: "crash" },
+      { kind: "extensions" },
     ],
   );
   for (const line of ["Fix the login page", "wait for me", "crash test", "write nothing", "stream", "say"]) {

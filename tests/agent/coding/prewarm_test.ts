@@ -1,14 +1,13 @@
 /** The warm pool: what it has ready, what it does without, over real processes. */
 import { assert, assertEquals } from "@std/assert";
-import { Prewarm, type Recipe } from "../../../agent/coding/prewarm.ts";
+import { type Launch, Prewarm } from "../../../agent/coding/prewarm.ts";
 import { demoProfile, launchOf, QUIET } from "./harness.ts";
 
-async function withPool(size: number, work: (pool: Prewarm, recipe: Recipe) => Promise<void>): Promise<void> {
+async function withPool(size: number, work: (pool: Prewarm, recipe: Launch) => Promise<void>): Promise<void> {
   const folder = await Deno.makeTempDir();
   try {
     await using pool = new Prewarm({ size, cwd: folder, instanceId: crypto.randomUUID(), log: QUIET });
-    const { profile, env, limits } = launchOf(folder);
-    await work(pool, { profile, env, limits, session: { cwd: folder, mcpServers: [], fingerprint: "1" } });
+    await work(pool, { ...launchOf(folder), session: { cwd: folder, mcpServers: [], fingerprint: "1" } });
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
@@ -27,22 +26,29 @@ Deno.test("the start fails when no process can be made ready", () =>
     assertEquals(pool.depth, 0);
   }));
 
-Deno.test("TASK-007-AC4 an empty pool answers null at once, a ready process comes with its session, and is replaced", () =>
-  withPool(1, async (pool, recipe) => {
-    assertEquals(pool.takeReady(recipe), null);
+Deno.test("TASK-007-AC4 a ready process comes with its session and is replaced; an empty pool starts one cold and says so", () =>
+  withPool(1, async (pool, launch) => {
+    const told: string[] = [];
+    const first = await pool.take(launch, () => told.push("cold"));
+    await using cold = first.session;
+    assertEquals([first.warm, told], [false, ["cold"]]);
     await pool.whenReady();
-    await using session = pool.takeReady(recipe);
-    assert(session?.isAlive && session.sessionId !== null);
-    assertEquals(pool.takeReady(recipe), null);
+    const second = await pool.take(launch, () => told.push("cold"));
+    await using warm = second.session;
+    assert(second.warm && warm.isAlive && warm.sessionId !== null && cold.isAlive);
+    assertEquals(told, ["cold"]);
     assertEquals(await pool.whenReady(), 1);
   }));
 
 Deno.test("a warm process is dropped when what it found on the disk is no longer what is there", () =>
-  withPool(1, async (pool, recipe) => {
-    await pool.start(recipe);
-    const changed = { ...recipe, session: { ...recipe.session!, fingerprint: "2" } };
-    assertEquals(pool.takeReady(changed), null);
+  withPool(1, async (pool, launch) => {
+    await pool.start(launch);
+    const changed = { ...launch, session: { ...launch.session!, fingerprint: "2" } };
+    const taken = await pool.take(changed);
+    await using cold = taken.session;
+    assertEquals([taken.warm, cold.isAlive], [false, true]);
     assertEquals(await pool.whenReady(), 1);
-    await using session = pool.takeReady(changed);
-    assert(session?.isAlive);
+    const again = await pool.take(changed);
+    await using warm = again.session;
+    assert(again.warm && warm.isAlive);
   }));
