@@ -3,7 +3,6 @@
  * the node's secret, once for all who wait for it. Redirects are not followed, nothing is retried here, and every call
  * ends within the time-out, its body included.
  */
-import ky, { type KyInstance } from "ky";
 import { messageOf } from "../../lib/errors.ts";
 import type { Logger } from "../../lib/log.ts";
 import { nodeTokens } from "../../lib/wire/node.ts";
@@ -62,7 +61,6 @@ export interface EdgeClientOptions {
 export class EdgeClient {
   #config: EdgeClientOptions["config"];
   #log: Logger;
-  #http: KyInstance;
   /** By "node" or the workspace's id. */
   #tokens = new Map<string, string>();
   #toRenew = new Set<string>();
@@ -72,7 +70,6 @@ export class EdgeClient {
   constructor(options: EdgeClientOptions) {
     this.#config = options.config;
     this.#log = options.log;
-    this.#http = ky.create({ retry: 0, redirect: "manual", throwHttpErrors: false, timeout: false });
   }
 
   /** Takes tokens that came with a registration, a heartbeat or a command. Those not named stay. */
@@ -165,11 +162,16 @@ export class EdgeClient {
     const timer = setTimeout(() => timeout.abort(new Error("no answer in time")), this.#config.msgHttpTimeoutMs);
     const signal = request.signal ? AbortSignal.any([timeout.signal, request.signal]) : timeout.signal;
     try {
-      const response = await this.#http(`${this.#config.controlPlaneUrl}${path}`, {
+      const response = await fetch(`${this.#config.controlPlaneUrl}${path}`, {
         method,
         signal,
-        ...(body !== undefined && { json: body }),
-        ...(token !== null && { headers: { authorization: `Bearer ${token}` } }),
+        redirect: "manual",
+        headers: {
+          accept: "application/json",
+          ...(body !== undefined && { "content-type": "application/json" }),
+          ...(token !== null && { authorization: `Bearer ${token}` }),
+        },
+        ...(body !== undefined && { body: JSON.stringify(body) }),
       });
       const retryAfterMs = readRetryAfter(response.headers.get("retry-after"), Date.now());
       return { status: response.status, body: parseJson(await readText(response)), retryAfterMs };
@@ -190,10 +192,11 @@ export function readRetryAfter(header: string | null, now: number): number | und
 }
 
 async function readText(response: Response): Promise<string> {
+  const decoder = new TextDecoder();
   let text = "";
-  for await (const part of (response.body ?? new Blob().stream()).pipeThrough(new TextDecoderStream())) {
-    text += part;
+  for await (const part of response.body ?? []) {
+    text += decoder.decode(part, { stream: true });
     if (text.length > ANSWER_MAX_BYTES) throw new Error("the answer is too long");
   }
-  return text;
+  return text + decoder.decode();
 }

@@ -1,14 +1,15 @@
 /**
  * Brings the messages of one workspace to the edge: one request in flight, always the oldest rows without a gap. A row
  * is deleted only when the edge has accounted for it, and becomes a dead letter only when the edge refuses it for good;
- * in every other case the line waits and tries again, for as long as the rows exist.
+ * in every other case the line waits and tries again, for as long as the rows exist. While a backlog is sent, the disk
+ * is written and read beside the request under way.
  */
 import { wait } from "../../lib/backoff.ts";
 import type { Logger } from "../../lib/log.ts";
 import { problem } from "../../lib/wire/problem.ts";
 import type { AgentConfig } from "../config.ts";
 import { toWire } from "../store/fit.ts";
-import type { Outbox, OutboxRow, Refusal, StoredRow } from "../store/outbox.ts";
+import type { BatchLimits, Outbox, OutboxRow, Refusal, StoredRow } from "../store/outbox.ts";
 import { type EdgeClient, NetworkError } from "./edge_client.ts";
 import { aborted, Latch } from "./latch.ts";
 import { Patience } from "./patience.ts";
@@ -162,12 +163,25 @@ export class Reporter implements AsyncDisposable {
     }
   }
 
-  /** One request and what follows from its answer. False when it has to be tried again; the pause is over then. */
+  /** Batch after batch while they are full. False when one has to be tried again; the pause is over then. */
   async #deliverNext(): Promise<boolean> {
-    const batch = await this.#takeBatch();
-    if (batch.length === 0) return true;
-    this.#lastRequestAt = performance.now();
-    const answer = await this.#post(batch);
+    let sent: StoredRow[] = [];
+    for (let batch = await this.#takeBatch(); batch.length > 0;) {
+      this.#lastRequestAt = performance.now();
+      const [answer, next] = await Promise.all([this.#post(batch), this.#turnOver(sent, batch)]);
+      if (next.length > 0 && decideBatch(answer, batch.length).kind === "accepted") {
+        this.#accepted();
+        [sent, batch] = [batch, next];
+        continue;
+      }
+      this.#release(next);
+      return await this.#conclude(batch, answer);
+    }
+    return true;
+  }
+
+  /** What follows from an answer after which nothing is under way. */
+  async #conclude(batch: StoredRow[], answer: Answer): Promise<boolean> {
     if (await this.#settle(batch, answer)) {
       this.#release(batch);
       this.#patience.succeeded();
@@ -179,10 +193,37 @@ export class Reporter implements AsyncDisposable {
     return false;
   }
 
-  async #takeBatch(): Promise<StoredRow[]> {
-    const limits = { maxBytes: this.#config.msgBatchMaxBytes - BODY_FRAME_BYTES, hold: true };
+  /**
+   * Meanwhile: deletes what the edge accounted for before, and reads the batch after the one under way if it is a full
+   * one; one that is not may still grow. A crash before the deletion sends rows again that the edge then recognises.
+   */
+  async #turnOver(sent: StoredRow[], underWay: StoredRow[]): Promise<StoredRow[]> {
     const { outbox } = this.#options;
-    const batch = await outbox.oldest(this.workspaceId, { ...limits, maxRows: this.#rowsAtOnce });
+    try {
+      if (sent.length > 0) await outbox.deleteSent(sent.map((row) => row.id));
+      const last = underWay.at(-1)!.id;
+      const isSteady = !this.#sorting && last > this.#singlyUntil && this.#rowsAtOnce === this.#config.msgBatchMaxSize;
+      return isSteady ? await outbox.oldest(this.workspaceId, { ...this.#limits(), after: last, full: true }) : [];
+    } catch (error) {
+      // The request goes on; what was not deleted is sent again.
+      this.#log.error("reporter_failed", { error });
+      return [];
+    }
+  }
+
+  #limits(): BatchLimits {
+    const maxBytes = this.#config.msgBatchMaxBytes - BODY_FRAME_BYTES;
+    return { maxRows: this.#rowsAtOnce, maxBytes, hold: true };
+  }
+
+  #accepted(): void {
+    this.#refusedSince = null;
+    this.#patience.succeeded();
+  }
+
+  async #takeBatch(): Promise<StoredRow[]> {
+    const { outbox } = this.#options;
+    const batch = await outbox.oldest(this.workspaceId, this.#limits());
     if (batch.length === 0 || batch[0]!.id > this.#singlyUntil) return batch;
     outbox.release(batch.slice(1).map((row) => row.id));
     return batch.slice(0, 1);
@@ -212,7 +253,7 @@ export class Reporter implements AsyncDisposable {
       case "accepted":
         await this.#options.outbox.deleteSent(batch.map((row) => row.id));
         this.#rowsAtOnce = Math.min(this.#config.msgBatchMaxSize, this.#rowsAtOnce * 2);
-        this.#refusedSince = null;
+        this.#accepted();
         return true;
       case "dead_row":
         await this.#bury([batch[action.index]!], answer);

@@ -68,6 +68,10 @@ export interface BatchLimits {
   maxBytes: number;
   /** Protects the rows from eviction until they are deleted, dead or released. */
   hold?: boolean;
+  /** Only rows that come after the one with this id. */
+  after?: number;
+  /** Only a batch that no further row could join. */
+  full?: boolean;
 }
 
 /** Why the edge would not have a row; `status` is null where no answer was the reason. */
@@ -113,17 +117,19 @@ export class Outbox {
 
   /** The oldest rows of a workspace, without a gap; at least one if there is any, whatever its size. */
   oldest(workspaceId: string, limits: BatchLimits): Promise<StoredRow[]> {
+    const { after = 0 } = limits;
     return this.#exclusive(async () => {
       const sizes = await this.#db.client.execute({
-        sql: "SELECT id, bytes FROM message_outbox WHERE workspace_id = ? ORDER BY id LIMIT ?",
-        args: [workspaceId, limits.maxRows],
+        sql: "SELECT id, bytes FROM message_outbox WHERE workspace_id = ? AND id > ? ORDER BY id LIMIT ?",
+        args: [workspaceId, after, limits.maxRows],
       });
       const last = lastWithin(sizes.rows, limits.maxBytes);
-      if (last === null) return [];
+      const isFull = sizes.rows.length === limits.maxRows || Number(sizes.rows.at(-1)?.id) !== last;
+      if (last === null || (limits.full && !isFull)) return [];
       const found = await this.#db.client.execute({
         sql: `SELECT id, bytes, attempts, ${MESSAGE_NAMES} FROM message_outbox
-          WHERE workspace_id = ? AND id <= ? ORDER BY id`,
-        args: [workspaceId, last],
+          WHERE workspace_id = ? AND id > ? AND id <= ? ORDER BY id`,
+        args: [workspaceId, after, last],
       });
       const rows = found.rows.map(toStoredRow);
       if (limits.hold) { for (const row of rows) this.#held.add(row.id); }
