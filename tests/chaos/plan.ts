@@ -59,8 +59,9 @@ const BLOWS: readonly Blow[] = [
 ];
 /** The last blow of a long run: what was said well before it must be there. */
 const LATE_BLOWS: readonly Blow[] = ["kill_agent", "kill_agent", "kill_both", "kill_coding_agent"];
-/** So that no due time of the edge is reached by a jump alone. */
-const JUMP_MAX_MS = 240_000;
+/** So that no due time of the edge is reached by a jump alone: a workspace that its node does not name is lost at 60 s. */
+const EDGE_JUMP_MS = { from: -240_000, to: 40_000 };
+const AGENT_JUMP_MS = { from: -240_000, to: 240_000 };
 const FAULTS: readonly ((random: Random) => Fault)[] = [
   () => ({ kind: "refuse" }),
   () => ({ kind: "swallow" }),
@@ -128,8 +129,9 @@ export function describePlan(plan: Plan): string {
 function makeEvent(random: Random): Event {
   const blow = random.pick(BLOWS);
   const event = { since: "submission" as const, atMs: random.between(300, SPAN_MS), blow };
-  const isJump = blow === "clock_jump" || blow === "agent_clock_jump";
-  return { ...event, ms: isJump ? random.between(-JUMP_MAX_MS, JUMP_MAX_MS) : random.between(0, 1_500) };
+  if (blow === "clock_jump") return { ...event, ms: random.between(EDGE_JUMP_MS.from, EDGE_JUMP_MS.to) };
+  if (blow === "agent_clock_jump") return { ...event, ms: random.between(AGENT_JUMP_MS.from, AGENT_JUMP_MS.to) };
+  return { ...event, ms: random.between(0, 1_500) };
 }
 
 function makeLateEvent(random: Random): Event {

@@ -12,7 +12,7 @@ import { judge } from "./verify.ts";
 import { World } from "./world.ts";
 
 /** Everything must have come to rest this long after the last fault. */
-const HEAL_MAX_MS = 60_000;
+const HEAL_MAX_MS = 120_000;
 const LOOK_MS = 50;
 /** What was said this long before a kill is on the disk: a checkpoint, and a machine that is busy with other things. */
 const DURABLE_AFTER_MS = 3_000;

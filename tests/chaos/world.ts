@@ -24,7 +24,7 @@ const QUICK = {
   PREWARM_POOL_SIZE: "0",
 };
 
-const START_MAX_MS = 30_000;
+const START_MAX_MS = 90_000;
 const STOP_MAX_MS = 10_000;
 const DISK_BYTES = 1_400 * 1024 ** 2;
 /** Below the numbers that the system gives to connections, so that nobody else takes one while an edge is down. */
