@@ -30,10 +30,10 @@ export async function listProcesses(): Promise<Process[]> {
   return stats.filter((stat) => stat !== null && !stat.ended).map((stat) => stat!.process);
 }
 
-/** Of `processes`, those whose mark begins with `prefix` (a whole mark, or `<instanceId>/` for all of an instance). */
+/** Of `processes`, those whose mark is `prefix`, or begins with it where it ends in `/` or `.`. */
 export async function selectMarked(processes: Process[], prefix: string): Promise<Process[]> {
   const marks = await Promise.all(processes.map((process) => readMark(process.pid)));
-  return processes.filter((_, i) => marks[i] === prefix || (prefix.endsWith("/") && marks[i]?.startsWith(prefix)));
+  return processes.filter((_, i) => marks[i] === prefix || (/[/.]$/.test(prefix) && marks[i]?.startsWith(prefix)));
 }
 
 /** Whether the very process meant is still there, and not as a zombie. */

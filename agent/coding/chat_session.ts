@@ -17,6 +17,7 @@ import { AgentProcess } from "./agent_process.ts";
 import type { Place } from "./project_folder.ts";
 import { withRecap } from "./recap.ts";
 import type { MessagePage, SessionRecord, SessionStorage } from "./session_records.ts";
+import type { ManagedSession } from "./sessions.ts";
 import { TurnOutput } from "./turn_output.ts";
 
 const HISTORY_MAX = 200;
@@ -47,7 +48,7 @@ interface Turn {
   done: Promise<void>;
 }
 
-export class ChatSession implements AsyncDisposable {
+export class ChatSession implements ManagedSession, AsyncDisposable {
   readonly id: string;
   readonly mark: string;
   readonly #parts: SessionParts;
@@ -90,6 +91,11 @@ export class ChatSession implements AsyncDisposable {
 
   get hasProcess(): boolean {
     return this.#process.session !== null;
+  }
+
+  get facts(): ManagedSession["facts"] {
+    const { startedAtMs, lastActiveAtMs, isTurnRunning, wasWarned } = this;
+    return { startedAtMs, lastActiveAtMs, isTurnRunning, wasWarned, isIdle: this.record.status === "idle" };
   }
 
   /** The processes that work for this session, by their leader and mark; null without one. */

@@ -5,10 +5,9 @@
 import { statfs } from "node:fs/promises";
 import type { Logger } from "../../lib/log.ts";
 import { listProcesses, type Process, selectMarked } from "../../lib/processes.ts";
-import type { ChatSession } from "./chat_session.ts";
 import { readTreeRss } from "./memory.ts";
-import { check, type Limits, type SessionFacts } from "./monitor.ts";
-import type { SessionManager } from "./sessions.ts";
+import { check, type Limits, type MonitorAction, type SessionFacts } from "./monitor.ts";
+import type { ManagedSession } from "./sessions.ts";
 
 const MEMORY_EVERY_MS = 30_000;
 const DURATION_EVERY_MS = 60_000;
@@ -16,14 +15,21 @@ const DISK_EVERY_MS = 300_000;
 const DISK_WARN_SHARE = 0.2;
 const DISK_MIN_SHARE = 0.05;
 
+/** A session manager, as far as the monitor knows it. */
+export interface Monitored {
+  readonly live: readonly ManagedSession[];
+  readonly marks: readonly string[];
+  apply(actions: MonitorAction[]): Promise<void>;
+}
+
 export interface MonitorOptions {
-  manager: SessionManager;
+  sessions: Monitored;
   limits: Limits;
   instanceId: string;
   /** Marks of processes that wait warm. */
   warmMarks: () => string[];
-  /** A folder on the disk that must not fill. */
-  folder: string;
+  /** A disk that must not fill, by a folder on it, and who is told whether there is room for more sessions. */
+  disk?: { folder: string; onRoom: (hasRoom: boolean) => void };
   memoryEveryMs?: number;
   durationEveryMs?: number;
   diskEveryMs?: number;
@@ -45,47 +51,52 @@ export class Monitor implements AsyncDisposable {
     this.#every("memory", memoryEveryMs ?? MEMORY_EVERY_MS, () => this.lookAtMemory());
     this.#every("time", durationEveryMs ?? DURATION_EVERY_MS, () => this.lookAtTime(Date.now()));
     this.#every("orphans", durationEveryMs ?? DURATION_EVERY_MS, () => this.lookForOrphans());
+    if (!this.#options.disk) return;
     this.#every("disk", diskEveryMs ?? DISK_EVERY_MS, () => this.lookAtDisk());
     this.#look("disk", () => this.lookAtDisk());
   }
 
   /** Acts on sessions whose processes hold too much memory. */
   async lookAtMemory(): Promise<void> {
-    const { manager, limits } = this.#options;
-    const facts = await Promise.all(manager.live.map(async (session) => {
+    const { sessions, limits } = this.#options;
+    const facts = await Promise.all(sessions.live.map(async (session) => {
       const rssBytes = session.processes && await readTreeRss(session.processes);
       return factsOf(session, rssBytes);
     }));
     const actions = check(facts, { now: Date.now(), limits }).filter(({ type }) => type.endsWith("_memory"));
-    await manager.apply(actions);
+    await sessions.apply(actions);
   }
 
   /** Acts on sessions that are too old or idle at `now`. */
   async lookAtTime(now: number): Promise<void> {
-    const { manager, limits } = this.#options;
-    await manager.apply(check(manager.live.map((session) => factsOf(session, null)), { now, limits }));
+    const { sessions, limits } = this.#options;
+    await sessions.apply(check(sessions.live.map((session) => factsOf(session, null)), { now, limits }));
   }
 
   /** Ends marked processes that belong to no session, once they were seen twice: one may just be changing hands. */
   async lookForOrphans(): Promise<void> {
-    const { manager, instanceId, limits, warmMarks } = this.#options;
+    const { sessions, instanceId, limits, warmMarks } = this.#options;
     const processes = await listProcesses();
     const marked = await selectMarked(processes, `${instanceId}/`);
-    const known = await Promise.all([...manager.marks, ...warmMarks()].map((mark) => selectMarked(marked, mark)));
-    const rightful = new Set(known.flat().map(({ pid }) => pid));
-    const orphans = marked.filter(({ pid }) => !rightful.has(pid) && pid !== Deno.pid);
+    const known = [...sessions.marks, ...warmMarks()];
+    // What a person runs in a session's folder carries the session's mark with a word of its own behind it.
+    const rightful = [...known, ...known.map((mark) => `${mark}.`)];
+    const own = await Promise.all(rightful.map((mark) => selectMarked(marked, mark)));
+    const pids = new Set(own.flat().map(({ pid }) => pid));
+    const orphans = marked.filter(({ pid }) => !pids.has(pid) && pid !== Deno.pid);
     const again = orphans.filter(({ pid, startTicks }) => this.#suspects.get(pid) === startTicks);
     this.#suspects = new Map(orphans.map(({ pid, startTicks }: Process) => [pid, startTicks]));
-    await manager.apply(check([], { now: Date.now(), limits, orphans: again }));
+    await sessions.apply(check([], { now: Date.now(), limits, orphans: again }));
   }
 
   /** Warns of a disk that fills up, and lets no session begin on one that is almost full. */
   async lookAtDisk(): Promise<void> {
-    const { manager, folder, log } = this.#options;
-    const { bavail, blocks } = await statfs(folder);
+    const { disk, log } = this.#options;
+    if (!disk) return;
+    const { bavail, blocks } = await statfs(disk.folder);
     const free = blocks > 0 ? bavail / blocks : 1;
     if (free < DISK_WARN_SHARE) log.warn("disk_low", { freePercent: Math.round(free * 100) });
-    manager.setRoom(free >= DISK_MIN_SHARE);
+    disk.onRoom(free >= DISK_MIN_SHARE);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -106,14 +117,6 @@ export class Monitor implements AsyncDisposable {
   }
 }
 
-function factsOf(session: ChatSession, rssBytes: number | null): SessionFacts {
-  return {
-    sessionId: session.id,
-    startedAtMs: session.startedAtMs,
-    lastActiveAtMs: session.lastActiveAtMs,
-    rssBytes,
-    isTurnRunning: session.isTurnRunning,
-    isIdle: session.record.status === "idle",
-    wasWarned: session.wasWarned,
-  };
+function factsOf(session: ManagedSession, rssBytes: number | null): SessionFacts {
+  return { sessionId: session.id, rssBytes, ...session.facts };
 }

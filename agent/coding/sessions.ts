@@ -1,348 +1,86 @@
 /**
- * All chat sessions of this machine: made from warm processes or cold, asked, interrupted, gone on with after a crash
- * or a restart, ended. A place is taken before anything is waited for, so parallel calls never exceed the limit. Knows
- * nothing of sockets: what happens is emitted as typed events.
+ * The sessions of this program that have coding agents, workspaces and chats alike: whose processes are whose, what is
+ * being done with one (nothing else is begun meanwhile), and the monitor's decisions handed to whoever knows what they
+ * mean. What an earlier life of the program left running is ended before anything begins.
  */
-import { messageOf } from "../../lib/errors.ts";
-import { newId } from "../../lib/ids.ts";
+import type { Logger } from "../../lib/log.ts";
 import { endProcesses } from "../../lib/end_processes.ts";
-import {
-  type EndReason,
-  type EngineErrorCode,
-  makeFrame,
-  type SessionEvent,
-  type SessionSource,
-  type SessionSummary,
-} from "../../lib/wire/chat_engine.ts";
-import { ChatSession, type SessionParts, summaryOf } from "./chat_session.ts";
-import type { MonitorAction } from "./monitor.ts";
-import type { MessagePage, SessionRecord, SessionStorage } from "./session_records.ts";
+import type { Identity } from "../../lib/processes.ts";
+import type { MonitorAction, SessionFacts } from "./monitor.ts";
 
 /** How long a turn may go on when its session has to end. */
 export const TURN_GRACE_MS = 30_000;
 
-export interface ManagerOptions extends Omit<SessionParts, "emit" | "onLost"> {
-  storage: SessionStorage;
-  maxSessions: number;
-  turnGraceMs?: number;
-  /** What a person is told of a session that ends, by its reason. */
-  endings: Record<EndReason, string>;
+export interface ManagedSession {
+  readonly id: string;
+  /** What the processes started for it carry. */
+  readonly mark: string;
+  /** Those that work for it now, by their leader and the mark they carry; null without any. */
+  readonly processes: { leader: Identity; mark: string } | null;
+  readonly facts: Omit<SessionFacts, "sessionId" | "rssBytes">;
 }
 
-export type Refused = { refused: EngineErrorCode };
-export interface CreateHooks {
-  /** Called at once with the id of the session that is being made. */
-  onReserved?: (sessionId: string) => void;
-  /** Called when no warm process was there, and one is started. */
-  onCold?: () => void;
-}
-type Created = { sessionId: string; source: SessionSource; createdAt: string };
+export type SessionAction = Exclude<MonitorAction, { type: "cleanup_zombie" }>;
 
-export class SessionManager implements AsyncDisposable {
-  readonly #options: ManagerOptions;
-  readonly #sessions = new Map<string, ChatSession>();
-  /** Sessions that have a process or are getting one. */
-  readonly #places = new Set<string>();
-  readonly #listeners = new Set<(event: SessionEvent) => void>();
+export interface ManagerOptions<S> {
+  /** First part of the mark of every process. */
+  instanceId: string;
+  /** Does what the monitor decided for a session that nothing else is being done with. */
+  act: (session: S, action: SessionAction) => Promise<void>;
+  log: Logger;
+}
+
+export class SessionManager<S extends ManagedSession> implements AsyncDisposable {
+  readonly #options: ManagerOptions<S>;
+  readonly #sessions = new Map<string, S>();
   readonly #inHand = new Map<string, Promise<void>>();
-  #isClosing = false;
-  #hasRoom = true;
 
-  constructor(options: ManagerOptions) {
+  constructor(options: ManagerOptions<S>) {
     this.#options = options;
   }
 
-  /** Ends what an earlier life of this program left behind, and corrects its records. */
+  /** Ends what an earlier life of this program left behind. */
   async start(): Promise<void> {
     await endProcesses(`${this.#options.instanceId}/`);
-    for (const record of await this.#options.storage.listActive()) {
-      const lost = record.status === "creating";
-      const status = lost ? "terminated" : "idle";
-      await this.#options.storage.save({ ...record, status, isResumable: !lost, subprocessPid: null });
-    }
   }
 
-  /** Tells everything that happens in sessions from now on; the answer stops it. */
-  listen(listener: (event: SessionEvent) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
-  }
-
-  get activeCount(): number {
-    return this.#places.size;
+  get all(): S[] {
+    return [...this.#sessions.values()];
   }
 
   /** Sessions that have a process. */
-  get live(): ChatSession[] {
-    return [...this.#sessions.values()].filter((session) => session.hasProcess);
+  get live(): S[] {
+    return this.all.filter(({ processes }) => processes !== null);
   }
 
   /** The marks that processes may rightly carry now. */
   get marks(): string[] {
-    const own = [...this.#sessions.values()].flatMap((session) => [session.mark, session.processes?.mark ?? []]);
-    return own.flat();
+    return this.all.flatMap((session) => session.processes ? [session.mark, session.processes.mark] : [session.mark]);
   }
 
-  /** False: the disk is too full for another session. */
-  setRoom(hasRoom: boolean): void {
-    this.#hasRoom = hasRoom;
+  get(sessionId: string): S | undefined {
+    return this.#sessions.get(sessionId);
   }
 
-  async list(): Promise<SessionSummary[]> {
-    const records = await this.#options.storage.listOpen();
-    return records.map((record) => this.#sessions.get(record.sessionId)?.summary ?? summaryOf(record));
-  }
-
-  async find(sessionId: string): Promise<SessionSummary | null> {
-    const known = this.#sessions.get(sessionId);
-    if (known) return known.summary;
-    const record = await this.#options.storage.get(sessionId);
-    return record && summaryOf(record);
-  }
-
-  async messages(sessionId: string, page: { before?: string; limit: number }): Promise<MessagePage> {
-    return await this.#options.storage.listMessages(sessionId, page);
-  }
-
-  /** What was said in a session, with what still grows; null for one that does not exist. */
-  async history(sessionId: string): Promise<(MessagePage & { seq: number }) | null> {
-    return await (await this.#get(sessionId))?.history() ?? null;
-  }
-
-  /** A new session with a coding agent. */
-  async create(hooks: CreateHooks = {}): Promise<Created | Refused> {
-    if (this.#isClosing) return { refused: "server_shutting_down" };
-    const sessionId = newId();
-    if (!this.#hasRoom || !this.#reserve(sessionId)) return { refused: "capacity_exceeded" };
-    hooks.onReserved?.(sessionId);
-    const session = this.#add(newRecord(sessionId));
-    let source: SessionSource = "cold-start";
-    const forget = this.listen((event) => {
-      if (event.type === "session_ready" && event.session_id === sessionId) source = event.source;
-    });
-    try {
-      await session.save({});
-      await session.open(hooks.onCold);
-      if (!this.#sessions.has(sessionId)) return { refused: "session_not_found" };
-      return { sessionId, source, createdAt: session.record.createdAt };
-    } catch (error) {
-      const isKnown = this.#sessions.has(sessionId);
-      this.#options.log.error("session_not_created", { session_id: sessionId, reason: messageOf(error) });
-      if (isKnown) await this.#close(session, { reason: "crashed", isResumable: false });
-      return { refused: isKnown ? "internal_error" : "session_not_found" };
-    } finally {
-      forget();
-    }
-  }
-
-  /** Begins a turn; `onTaken` is called before anything of it is emitted. Answers why not, or null. */
-  async ask(sessionId: string, text: string, onTaken: () => void): Promise<EngineErrorCode | null> {
-    if (this.#isClosing) return "server_shutting_down";
-    const session = await this.#get(sessionId);
-    if (!session) return "session_not_found";
-    // What is being done with the session ends first: after a crash the next message is to find it tidied up.
-    if (!session.isTurnRunning) await this.#inHand.get(sessionId);
-    if (session.record.status === "creating" || session.isTurnRunning) return "query_in_progress";
-    if (!this.#canResume(session)) return "not_resumable";
-    if (!this.#reserve(sessionId)) return "capacity_exceeded";
-    onTaken();
-    session.ask(text);
-    return null;
-  }
-
-  /** Ends the turn under way, if there is one. */
-  async interrupt(sessionId: string): Promise<EngineErrorCode | null> {
-    const session = await this.#get(sessionId);
-    session?.interrupt();
-    return session ? null : "session_not_found";
-  }
-
-  /** Gives a session a coding agent again. One that has one is left as it is. */
-  async resume(sessionId: string): Promise<EngineErrorCode | null> {
-    if (this.#isClosing) return "server_shutting_down";
-    const session = await this.#get(sessionId);
-    if (!session || !this.#canResume(session)) return "not_resumable";
-    if (session.hasProcess || session.isTurnRunning) return null;
-    if (!this.#reserve(sessionId)) return "capacity_exceeded";
-    try {
-      await session.open();
-      return null;
-    } catch (error) {
-      this.#options.log.error("session_not_resumed", { session_id: sessionId, reason: messageOf(error) });
-      await this.#toIdle(session);
-      return "internal_error";
-    }
-  }
-
-  /** Ends a session for good. */
-  async destroy(sessionId: string): Promise<EngineErrorCode | null> {
-    const session = await this.#get(sessionId);
-    if (!session || (session.record.status === "terminated" && !session.record.isResumable)) {
-      return "session_not_found";
-    }
-    await this.#close(session, { reason: "user_requested", isResumable: false });
-    return null;
-  }
-
-  /** Carries out what the monitor decided. Never throws. */
-  async apply(actions: MonitorAction[]): Promise<void> {
-    await Promise.all(actions.map(async (action) => {
-      try {
-        if (action.type === "cleanup_zombie") return await this.#endOrphan(action.process);
-        await this.#applyTo(action);
-      } catch (error) {
-        this.#options.log.error("monitor_action_failed", { action: action.type, error });
-      }
-    }));
-  }
-
-  /** Takes no more work, lets running turns end for a while, and ends every process. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#isClosing = true;
-    const graceMs = this.#options.turnGraceMs ?? TURN_GRACE_MS;
-    await Promise.all([...this.#sessions.values()].map(async (session) => {
-      await session.quiet(graceMs);
-      await session[Symbol.asyncDispose]();
-      if (session.record.status !== "terminated") await session.save({ status: "idle", subprocessPid: null });
-    }));
-    await Promise.all(this.#inHand.values());
-    await endProcesses(`${this.#options.instanceId}/`);
-  }
-
-  #reserve(sessionId: string): boolean {
-    if (this.#places.has(sessionId)) return true;
-    if (this.#places.size >= this.#options.maxSessions) return false;
-    this.#places.add(sessionId);
-    return true;
-  }
-
-  async #get(sessionId: string): Promise<ChatSession | null> {
-    const known = this.#sessions.get(sessionId);
-    if (known) return known;
-    const record = await this.#options.storage.get(sessionId);
-    // Somebody else may have brought it in meanwhile.
-    return this.#sessions.get(sessionId) ?? (record && this.#add(record));
-  }
-
-  #add(record: SessionRecord): ChatSession {
-    const parts = {
-      ...this.#options,
-      emit: (event: SessionEvent) => this.#emit(event),
-      onLost: (session: ChatSession) =>
-        void this.#afterLoss(session).catch((error) =>
-          this.#options.log.error("loss_not_tidied", { session_id: session.id, error })
-        ),
-    };
-    const session = new ChatSession(parts, record);
+  add(session: S): void {
     this.#sessions.set(session.id, session);
-    return session;
   }
 
-  #canResume({ record }: ChatSession): boolean {
-    return record.isResumable && record.terminatedReason !== "user_requested";
+  remove(sessionId: string): void {
+    this.#sessions.delete(sessionId);
   }
 
-  #emit(event: SessionEvent): void {
-    for (const listener of this.#listeners) listener(event);
-    if (event.type === "stream_error" || event.type === "response_complete" || event.type === "stream_interrupted") {
-      this.#afterTurn(event.session_id);
-    }
+  isInHand(sessionId: string): boolean {
+    return this.#inHand.has(sessionId);
   }
 
-  /** A turn for which no process could be started keeps no place. */
-  #afterTurn(sessionId: string): void {
-    const session = this.#sessions.get(sessionId);
-    if (session && !session.hasProcess && !this.#inHand.has(sessionId)) this.#places.delete(sessionId);
+  /** Resolves when what is being done with the session now is done. */
+  async whenFree(sessionId: string): Promise<void> {
+    await this.#inHand.get(sessionId);
   }
 
-  async #afterLoss(session: ChatSession): Promise<void> {
-    if (this.#inHand.has(session.id) || !this.#sessions.has(session.id)) return;
-    const wasRunning = session.isTurnRunning;
-    this.#options.log.warn("coding_agent_lost", { session_id: session.id });
-    await this.#hold(session, async () => {
-      await session.endProcess();
-      await this.#toIdle(session);
-    });
-    if (!wasRunning) this.#tellEnd(session.id, "crashed");
-  }
-
-  async #toIdle(session: ChatSession): Promise<void> {
-    this.#places.delete(session.id);
-    await session.save({ status: "idle", subprocessPid: null, isResumable: true });
-  }
-
-  async #close(session: ChatSession, end: { reason: EndReason; isResumable: boolean }): Promise<void> {
-    this.#sessions.delete(session.id);
-    session.isClosed = true;
-    try {
-      await session[Symbol.asyncDispose]();
-      const { reason, isResumable } = end;
-      await session.save({ status: "terminated", terminatedReason: reason, isResumable, subprocessPid: null });
-    } finally {
-      this.#places.delete(session.id);
-    }
-    this.#tellEnd(session.id, end.reason);
-  }
-
-  #tellEnd(sessionId: string, reason: EndReason): void {
-    const message = this.#options.endings[reason];
-    const resume_url = `/chat?resume=${sessionId}`;
-    this.#emit(makeFrame("session_terminated", { session_id: sessionId, reason, message, resume_url }));
-  }
-
-  async #applyTo(action: Exclude<MonitorAction, { type: "cleanup_zombie" }>): Promise<void> {
-    const session = this.#sessions.get(action.sessionId);
-    if (!session || this.#inHand.has(session.id)) return;
-    this.#options.log.info("monitor_action", { ...action });
-    const graceMs = this.#options.turnGraceMs ?? TURN_GRACE_MS;
-    switch (action.type) {
-      case "warn_duration": {
-        session.wasWarned = true;
-        const { remainingSeconds } = action;
-        const message = `This session ends in ${Math.ceil(remainingSeconds / 60)} min. It can be resumed afterwards.`;
-        const warning = { session_id: session.id, reason: "duration" as const, remaining_seconds: remainingSeconds };
-        return this.#emit(makeFrame("session_warning", { ...warning, message }));
-      }
-      case "terminate_duration":
-        return await this.#hold(session, async () => {
-          await session.quiet(graceMs);
-          await this.#close(session, { reason: "duration", isResumable: true });
-        });
-      case "restart_memory":
-        return await this.#hold(session, () => this.#restart(session, graceMs));
-      case "force_kill_memory":
-        return await this.#hold(session, async () => {
-          await session.endProcess();
-          await this.#close(session, { reason: "memory_limit", isResumable: true });
-        });
-      case "mark_idle":
-        return await session.save({ status: "idle" });
-      case "end_idle":
-        return await this.#hold(session, async () => {
-          await session.end();
-          await this.#toIdle(session);
-          this.#tellEnd(session.id, "idle");
-        });
-    }
-  }
-
-  /** The same conversation in a new process; its place is kept meanwhile. */
-  async #restart(session: ChatSession, graceMs: number): Promise<void> {
-    await session.quiet(graceMs);
-    const restarting = { session_id: session.id, reason: "memory_limit" as const };
-    this.#emit(makeFrame("session_restarting", { ...restarting, message: this.#options.endings.memory_limit }));
-    await session.end();
-    try {
-      await session.open();
-    } catch (error) {
-      this.#options.log.error("session_not_restarted", { session_id: session.id, reason: messageOf(error) });
-      await this.#toIdle(session);
-      this.#tellEnd(session.id, "crashed");
-    }
-  }
-
-  /** While one thing is done with a session nothing else is begun. */
-  async #hold(session: ChatSession, work: () => Promise<void>): Promise<void> {
+  /** Does something with a session; while it goes on the monitor's decisions on it are not carried out. */
+  async hold(session: S, work: () => Promise<void>): Promise<void> {
     const done = Promise.withResolvers<void>();
     this.#inHand.set(session.id, done.promise);
     try {
@@ -353,24 +91,34 @@ export class SessionManager implements AsyncDisposable {
     }
   }
 
-  async #endOrphan(orphan: { pid: number; startTicks: number }): Promise<void> {
+  /** Carries out what the monitor decided. Never throws. */
+  async apply(actions: MonitorAction[]): Promise<void> {
+    const { log } = this.#options;
+    await Promise.all(actions.map(async (action) => {
+      try {
+        if (action.type === "cleanup_zombie") await this.#endOrphan(action.process);
+        else await this.#actOn(action);
+      } catch (error) {
+        log.error("monitor_action_failed", { action: action.type, error });
+      }
+    }));
+  }
+
+  /** Waits for what is being done, and ends every process that carries a mark of this program. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#inHand.values());
+    await endProcesses(`${this.#options.instanceId}/`);
+  }
+
+  async #actOn(action: SessionAction): Promise<void> {
+    const session = this.#sessions.get(action.sessionId);
+    if (!session || this.#inHand.has(session.id)) return;
+    this.#options.log.info("monitor_action", { ...action });
+    await this.#options.act(session, action);
+  }
+
+  async #endOrphan(orphan: Identity): Promise<void> {
     this.#options.log.warn("zombie_cleaned", { pid: orphan.pid });
     await endProcesses(`${this.#options.instanceId}/orphan`, { leader: orphan });
   }
-}
-
-function newRecord(sessionId: string): SessionRecord {
-  const now = new Date().toISOString();
-  return {
-    sessionId,
-    userId: "local",
-    status: "creating",
-    createdAt: now,
-    lastActiveAt: now,
-    subprocessPid: null,
-    messageCount: 0,
-    totalCostUsd: 0,
-    isResumable: true,
-    terminatedReason: null,
-  };
 }

@@ -10,7 +10,7 @@ import { makeFrame } from "../../lib/wire/chat_engine.ts";
 import { describeExtensions } from "../coding/extensions.ts";
 import type { Prewarm } from "../coding/prewarm.ts";
 import type { ProjectFolder } from "../coding/project_folder.ts";
-import type { SessionManager } from "../coding/sessions.ts";
+import type { ChatSessions } from "../coding/chat_sessions.ts";
 import { Connection } from "./connection.ts";
 import { REFUSALS } from "./errors.ts";
 import type { Hub } from "./hub.ts";
@@ -24,7 +24,7 @@ const PING_SECONDS = 30;
 
 /** What is there once the server has started. */
 export interface Engine {
-  manager: SessionManager;
+  manager: ChatSessions;
   prewarm: Prewarm;
   hub: Hub;
   project: ProjectFolder;

@@ -14,7 +14,7 @@ import {
   type ServerFrame,
   type SessionEvent,
 } from "../../lib/wire/chat_engine.ts";
-import type { SessionManager } from "../coding/sessions.ts";
+import type { ChatSessions } from "../coding/chat_sessions.ts";
 import { REFUSALS } from "./errors.ts";
 import { FrameQueue } from "./frame_queue.ts";
 import type { Hub } from "./hub.ts";
@@ -26,7 +26,7 @@ const COLD_START_SECONDS = 5;
 export interface ConnectionOptions {
   socket: WebSocket;
   hub: Hub;
-  manager: SessionManager;
+  manager: ChatSessions;
   log: Logger;
 }
 

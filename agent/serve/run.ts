@@ -4,10 +4,10 @@
  */
 import { basename, dirname, join } from "node:path";
 import type { Logger } from "../../lib/log.ts";
+import { ChatSessions } from "../coding/chat_sessions.ts";
 import { Monitor } from "../coding/monitor_loop.ts";
 import { Prewarm } from "../coding/prewarm.ts";
 import { ProjectFolder } from "../coding/project_folder.ts";
-import { SessionManager } from "../coding/sessions.ts";
 import { lockDirectory, makePrivateDirectory, readInstanceId } from "../store/database.ts";
 import { makeApp, type ServerState } from "./app.ts";
 import type { ServeConfig } from "./config.ts";
@@ -62,7 +62,7 @@ export async function runServe(config: ServeConfig, options: ServeOptions): Prom
     }),
   );
   const manager = parts.use(
-    new SessionManager({
+    new ChatSessions({
       storage: store,
       maxSessions: config.maxSessions,
       turnGraceMs: options.turnGraceMs,
@@ -83,11 +83,11 @@ export async function runServe(config: ServeConfig, options: ServeOptions): Prom
   const monitor = parts.use(
     new Monitor({
       ...options.monitor,
-      manager,
+      sessions: manager.monitored,
       limits: limitsOf(config),
       instanceId,
       warmMarks: () => prewarm.marks,
-      folder,
+      disk: { folder, onRoom: (hasRoom) => manager.setRoom(hasRoom) },
       log,
     }),
   );
@@ -143,13 +143,13 @@ function limitsOf(config: ServeConfig) {
 }
 
 /** Where it is asked for, interrupts turns that nobody has watched for so long. */
-function watchOrphanTurns(config: ServeConfig, { manager, hub }: { manager: SessionManager; hub: Hub }) {
+function watchOrphanTurns(config: ServeConfig, { manager, hub }: { manager: ChatSessions; hub: Hub }) {
   const limitMs = config.orphanTurnTimeoutMs;
   if (limitMs === 0) return undefined;
   const alone = new Map<string, number>();
   return setInterval(() => {
     const now = performance.now();
-    for (const session of manager.live) {
+    for (const session of manager.monitored.live) {
       if (!session.isTurnRunning || hub.isWatched(session.id)) alone.delete(session.id);
       else if (!alone.has(session.id)) alone.set(session.id, now);
       else if (now - alone.get(session.id)! >= limitMs) session.interrupt();
