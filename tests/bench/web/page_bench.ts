@@ -2,7 +2,8 @@
  * The project page in a real Chromium: a project of 100 sessions, one of them with 10,000 messages (50 MB with the
  * output of tools). The edge answers from memory, so what is measured is the page.
  */
-import type { CDPSession, Page } from "playwright";
+import type { Browser, CDPSession, Page } from "playwright";
+import { z } from "zod";
 import type { Message } from "../../../lib/wire/message.ts";
 import { launchBrowser } from "../../browser.ts";
 import { ago, id, makeMessage, makeSession, makeTask, PROJECT } from "../../islands/fixture_data.ts";
@@ -18,6 +19,8 @@ const LOADS = 5;
 const STREAM_MS = Number(Deno.env.get("BENCH_STREAM_SECONDS") ?? 600) * 1_000;
 const PATH = `/projects/${PROJECT.id}`;
 const SETTLE_FRAMES = 3;
+/** Longer tasks are felt as a stutter. */
+const TASK_MAX_MS = 50;
 
 export const bench: Bench = {
   title: "The project page in Chromium",
@@ -29,7 +32,7 @@ export const bench: Bench = {
       const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
       const page = await context.newPage();
       const first = await firstContent(page, edge.url);
-      const scroll = await scrollThrough(page);
+      const scroll = await scrollThrough(browser, page);
       const views = await switchViews(page);
       const status = await statusChange(page, edge);
       const memory = await stream(page, edge);
@@ -116,16 +119,10 @@ async function firstContent(page: Page, url: string): Promise<Figure[]> {
 }
 
 /** By the wheel to the very top, through every page of older messages. */
-async function scrollThrough(page: Page): Promise<Figure[]> {
-  await page.evaluate(() => {
-    const tasks: number[] = [];
-    Object.assign(globalThis, { longTasks: tasks });
-    new PerformanceObserver((list) => list.getEntries().forEach((entry) => tasks.push(entry.duration)))
-      .observe({ type: "longtask" });
-  });
+async function scrollThrough(browser: Browser, page: Page): Promise<Figure[]> {
+  await browser.startTracing(page, { categories: ["-*", "toplevel"] });
   const found = await page.locator(".transcript").evaluate(async (scroller, frames) => {
     let [elements, gaps, steps] = [0, 0, 0];
-    const started = performance.now();
     for (; steps < 50_000; steps++) {
       scroller.scrollBy(0, -1_000);
       for (let frame = 0; frame < frames; frame++) await new Promise(requestAnimationFrame);
@@ -138,20 +135,50 @@ async function scrollThrough(page: Page): Promise<Figure[]> {
         scroller.querySelector(".message-user")
       ) break;
     }
-    return { elements, gaps, steps, ms: performance.now() - started };
+    return { elements, gaps, steps };
   }, SETTLE_FRAMES);
-  const tasks = await page.evaluate(() => (globalThis as unknown as { longTasks: number[] }).longTasks);
+  const tasks = readTasks(await browser.stopTracing());
+  const longest = tasks.reduce((a, b) => b.ms > a.ms ? b : a);
+  const over = (times: number[]) => times.filter((ms) => ms > TASK_MAX_MS).length;
   return [
     {
       name: "longest task while scrolling 10,000 messages",
-      value: Math.max(0, ...tasks),
+      value: longest.ms,
       unit: "ms",
-      goal: { atMost: 50 },
-      note: `${tasks.length} tasks over 50 ms in ${found.steps} steps; 0 ms means none`,
+      goal: { atMost: TASK_MAX_MS },
+      note: `of its own processor time; ${over(tasks.map(({ ms }) => ms))} of ${tasks.length} tasks over ` +
+        `${TASK_MAX_MS} ms, ${over(tasks.map(({ clockMs }) => clockMs))} by the clock, in ${found.steps} steps`,
     },
     { name: "steps with an empty view", value: found.gaps / found.steps, unit: "ratio", goal: { atMost: 0 } },
     { name: "elements in the document, most", value: found.elements, unit: "count" },
   ];
+}
+
+const traceEvent = z.object({
+  name: z.string(),
+  ph: z.string(),
+  pid: z.number(),
+  tid: z.number(),
+  dur: z.number().default(0),
+  tdur: z.number().default(0),
+  args: z.record(z.string(), z.unknown()).default({}),
+});
+
+/**
+ * The tasks of the page's main thread in a recorded trace. By the clock a task also takes as long as other programs
+ * hold the processor; what the page itself is slow with is the time of its thread.
+ */
+function readTasks(trace: Uint8Array): { ms: number; clockMs: number }[] {
+  const { traceEvents } = z.object({ traceEvents: z.array(z.unknown()) }).parse(
+    JSON.parse(new TextDecoder().decode(trace)),
+  );
+  const events = traceEvents.flatMap((each) => traceEvent.safeParse(each).data ?? []);
+  const mains = events.filter(({ name, args }) => name === "thread_name" && args.name === "CrRendererMain");
+  const isMain = ({ pid, tid }: { pid: number; tid: number }) =>
+    mains.some((main) => main.pid === pid && main.tid === tid);
+  return events
+    .filter((each) => each.ph === "X" && each.name.endsWith("RunTask") && isMain(each))
+    .map(({ dur, tdur }) => ({ ms: tdur / 1_000, clockMs: dur / 1_000 }));
 }
 
 async function switchViews(page: Page): Promise<Figure[]> {
