@@ -227,7 +227,13 @@ export class TranscriptWriter implements AsyncDisposable {
     const { row } = due;
     // From here on it may be on the disk: if it finishes meanwhile, it is deleted with its row.
     Object.assign(due, { savedChars: row.content.length, savedAtMs: performance.now(), isSaved: true });
-    await shelf?.save(row);
+    try {
+      await shelf?.save(row);
+    } catch (error) {
+      // What is there is not this: it is due again at once.
+      Object.assign(due, { savedChars: -1, savedAtMs: -Infinity });
+      throw error;
+    }
     return true;
   }
 }

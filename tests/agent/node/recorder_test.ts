@@ -4,6 +4,7 @@ import { Recorder } from "../../../agent/node/recorder.ts";
 import { OpenMessages } from "../../../agent/store/open_messages.ts";
 import { newId } from "../../../lib/ids.ts";
 import { makeOutbox, silent, waitingContents, withDatabase } from "../store/fixture.ts";
+import { setClock } from "../../set_clock.ts";
 import { eventually } from "./node_harness.ts";
 
 const chunk = (content: string, messageId: string) => ({
@@ -66,6 +67,20 @@ Deno.test("what a crash left open is closed by the next recorder, in order and o
     assertEquals(await next.closeLeftOpen(), 2);
     assertEquals(await next.closeLeftOpen(), 0);
     assertEquals((await waiting()).map((content) => content[0]), ["B", "y"]);
+  }));
+
+Deno.test("a machine's clock that is set back holds no save up, and what is left open keeps its order", () =>
+  withRecorder(async ({ recorder, again, openMessages, waiting, workspaceId }) => {
+    recorder.take({ sessionUpdate: "tool_call", toolCallId: "t1", title: "Build" });
+    await eventually(async () => (await openMessages.list(workspaceId)).length === 1);
+    using _once = setClock(-3_600_000);
+    recorder.take(chunk("It", "m1"));
+    using _again = setClock(-3_600_000);
+    recorder.take(chunk(" builds", "m1"));
+    await eventually(async () => (await openMessages.list(workspaceId))[1]?.content === "It builds");
+    await using next = again();
+    assertEquals(await next.closeLeftOpen(), 2);
+    assertEquals(await waiting(), ["Build", "It builds"]);
   }));
 
 Deno.test("thousands of messages at once are all written, in order", () =>
