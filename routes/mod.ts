@@ -9,6 +9,7 @@ import { mountCredentials } from "./api/credentials.ts";
 import { mountDocs } from "./api/docs.tsx";
 import { mountNodes } from "./api/nodes.ts";
 import { mountOperations } from "./api/operations.ts";
+import { mountPermissions } from "./api/permissions.ts";
 import { mountProjects } from "./api/projects.ts";
 import { mountSessions } from "./api/sessions.ts";
 import { mountSockets } from "./api/sockets.ts";
@@ -42,6 +43,7 @@ export function createApp({ edge, manifest, serveStatic, sweep }: AppOptions): A
   mountProjects(app);
   mountTasks(app);
   mountSessions(app);
+  mountPermissions(app);
   mountWorkspaces(app);
   mountNodes(app);
   mountOperations(app, sweep);

@@ -57,10 +57,16 @@ export interface OpenOptions {
   mcpServers?: McpServerStdio[];
 }
 
+export interface AskedPermission {
+  call: ToolCallFields;
+  options: PermissionOption[];
+  signal: AbortSignal;
+}
+
 export interface AcpEvents {
   onUpdate(update: SessionUpdate): void;
-  /** The coding agent asks before it acts. */
-  onPermission(call: ToolCallFields, options: PermissionOption[]): RequestPermissionResponse;
+  /** The coding agent asks before it acts. `signal` aborts when the answer is not waited for any more. */
+  onPermission(asked: AskedPermission): RequestPermissionResponse | Promise<RequestPermissionResponse>;
 }
 
 export type TurnEnd =
@@ -86,6 +92,8 @@ export class AcpSession implements AsyncDisposable {
   #isCancelling = false;
   /** A text that looks like the failure which the turn may end with: shown when something else comes. */
   #heldFailure: SessionUpdate | null = null;
+  /** Aborted when the turn is cancelled or has ended: what is asked then is not waited for. */
+  #turn: AbortController | null = null;
   #disposing: Promise<void> | null = null;
 
   private constructor(launch: AcpLaunch, child: Child) {
@@ -181,6 +189,7 @@ export class AcpSession implements AsyncDisposable {
     this.#onActivity = accept;
     this.#stalled = null;
     this.#isCancelling = false;
+    const turn = this.#turn = new AbortController();
     const watchdog = this.#watchdog = new Watchdog(this.#launch.limits, (afterMs) => this.#endStalled(afterMs));
     try {
       const prompt: ContentBlock[] = [{ type: "text", text }];
@@ -196,6 +205,7 @@ export class AcpSession implements AsyncDisposable {
     } finally {
       clearTimeout(timer);
       watchdog.stop();
+      turn.abort();
       this.#watchdog = null;
       this.#onActivity = null;
     }
@@ -208,6 +218,7 @@ export class AcpSession implements AsyncDisposable {
     if (sessionId === null || !watchdog || !this.isAlive) return;
     this.#connection.agent.notify(methods.agent.session.cancel, { sessionId }).catch(() => {});
     this.#isCancelling = true;
+    this.#turn?.abort();
     watchdog.limitTo(CANCEL_TIMEOUT_MS);
   }
 
@@ -282,12 +293,16 @@ export class AcpSession implements AsyncDisposable {
     if (held) this.#events?.onUpdate(held);
   }
 
-  #answerPermission(params: { toolCall: unknown; options: PermissionOption[] }): RequestPermissionResponse {
+  async #answerPermission(
+    params: { toolCall: unknown; options: PermissionOption[] },
+  ): Promise<RequestPermissionResponse> {
     this.#watchdog?.touch();
     const call = toolCallFields.safeParse(params.toolCall);
     if (!call.success || !this.#events) return { outcome: { outcome: "cancelled" } };
     this.#onActivity?.();
-    return this.#events.onPermission(call.data, params.options);
+    const signal = this.#turn ? AbortSignal.any([this.#turn.signal, this.closed]) : this.closed;
+    using _hold = this.#watchdog?.hold();
+    return await this.#events.onPermission({ call: call.data, options: params.options, signal });
   }
 
   /** A call at the start: bounded in time, its failure told in a sentence. */

@@ -120,7 +120,7 @@ export class ChatSession implements ManagedSession, AsyncDisposable {
     };
     const events: AcpEvents = {
       onUpdate: (update) => this.#output.take(update),
-      onPermission: (call, choices) => this.#output.permit(call, choices),
+      onPermission: ({ call, options }) => this.#output.permit(call, options),
     };
     const { session, resumed } = await this.#process.open(start, () => ({ ...place, resume: conversation, events }));
     this.#watch(session);

@@ -2,7 +2,13 @@
  * How the demo coding agent carries out each instruction: text in small deltas under one message id, tools with their
  * place, input, output and diff, a real shell in the workspace that ends when the turn is cancelled.
  */
-import { type AgentContext, methods, RequestError, type SessionUpdate } from "@agentclientprotocol/sdk/unstable";
+import {
+  type AgentContext,
+  methods,
+  RequestError,
+  type SessionUpdate,
+  type ToolCallUpdate,
+} from "@agentclientprotocol/sdk/unstable";
 import { isAbsolute, normalize } from "node:path";
 import { wait } from "../../lib/backoff.ts";
 import { newId } from "../../lib/ids.ts";
@@ -39,6 +45,8 @@ export async function runInstruction(turn: DemoTurn, instruction: Instruction): 
       return await plan(turn, instruction.entries);
     case "write":
       return await writeFile(turn, instruction);
+    case "askWrite":
+      return await askAndWrite(turn, instruction);
     case "run":
       return await runCommand(turn, instruction.text, newId());
     case "ask":
@@ -111,19 +119,15 @@ async function plan(turn: DemoTurn, contents: string[]): Promise<void> {
   await update(turn, { sessionUpdate: "plan", entries });
 }
 
-async function writeFile(turn: DemoTurn, { path, text }: { path: string; text: string }): Promise<void> {
-  const toolCallId = newId();
+interface Write {
+  path: string;
+  text: string;
+}
+
+async function writeFile(turn: DemoTurn, { path, text }: Write, toolCallId = newId()): Promise<void> {
   const full = `${turn.cwd}/${path}`;
   const newText = `${text}\n`;
-  await update(turn, {
-    sessionUpdate: "tool_call",
-    toolCallId,
-    title: `Write ${path}`,
-    kind: "edit",
-    status: "in_progress",
-    locations: [{ path: full }],
-    rawInput: { path, text },
-  });
+  await announceWrite(turn, { path, text, toolCallId, status: "in_progress" });
   try {
     if (!isInside(path)) throw new Error("The path leads out of the workspace.");
     const oldText = await Deno.readTextFile(full).catch(() => null);
@@ -137,6 +141,32 @@ async function writeFile(turn: DemoTurn, { path, text }: { path: string; text: s
       output: error instanceof Error ? error.message : String(error),
     });
   }
+}
+
+async function announceWrite(
+  turn: DemoTurn,
+  call: Write & { toolCallId: string; status: "pending" | "in_progress" },
+): Promise<void> {
+  const { path, text, toolCallId, status } = call;
+  await update(turn, {
+    sessionUpdate: "tool_call",
+    toolCallId,
+    title: `Write ${path}`,
+    kind: "edit",
+    status,
+    locations: [{ path: `${turn.cwd}/${path}` }],
+    rawInput: { path, text },
+  });
+}
+
+async function askAndWrite(turn: DemoTurn, write: Write): Promise<void> {
+  const toolCallId = newId();
+  await announceWrite(turn, { ...write, toolCallId, status: "pending" });
+  const full = `${turn.cwd}/${write.path}`;
+  const content = [{ type: "diff" as const, path: full, oldText: null, newText: `${write.text}\n` }];
+  const call = { toolCallId, title: `Write ${write.path}`, kind: "edit" as const, content };
+  if (await isPermitted(turn, call)) return await writeFile(turn, write, toolCallId);
+  await finishTool(turn, toolCallId, { status: "failed", output: "The change was not permitted." });
 }
 
 function isInside(path: string): boolean {
@@ -160,19 +190,22 @@ async function runCommand(turn: DemoTurn, command: string, toolCallId: string): 
 async function askAndRun(turn: DemoTurn, command: string): Promise<void> {
   const toolCallId = newId();
   await announce(turn, { command, toolCallId, status: "pending" });
+  const call = { toolCallId, title: command, kind: "execute" as const, rawInput: { command } };
+  if (await isPermitted(turn, call)) return await runCommand(turn, command, toolCallId);
+  await finishTool(turn, toolCallId, { status: "failed", output: "The command was not permitted." });
+}
+
+async function isPermitted(turn: DemoTurn, toolCall: ToolCallUpdate): Promise<boolean> {
   const { outcome } = await turn.client.request(methods.client.session.requestPermission, {
     sessionId: turn.sessionId,
-    toolCall: { toolCallId, title: command, kind: "execute", rawInput: { command } },
+    toolCall,
     options: [
       { optionId: "yes", name: "Allow once", kind: "allow_once" },
       { optionId: "always", name: "Always allow", kind: "allow_always" },
       { optionId: "no", name: "Reject", kind: "reject_once" },
     ],
   });
-  if (outcome.outcome === "selected" && (outcome.optionId === "yes" || outcome.optionId === "always")) {
-    return await runCommand(turn, command, toolCallId);
-  }
-  await finishTool(turn, toolCallId, { status: "failed", output: "The command was not permitted." });
+  return outcome.outcome === "selected" && (outcome.optionId === "yes" || outcome.optionId === "always");
 }
 
 async function announce(

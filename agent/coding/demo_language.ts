@@ -1,7 +1,8 @@
 /**
  * The language of the demo coding agent, one instruction a line:
  * `say TEXT` · `think TEXT` · `plan A; B; C` · `write PATH: TEXT` · `run COMMAND` · `stream N [MS]` · `wait MS` ·
- * `ask COMMAND` · `extensions` · `fail TEXT` · `crash`. Any other line is answered with a sentence that repeats it.
+ * `ask COMMAND` · `ask write PATH: TEXT` · `extensions` · `fail TEXT` · `crash`. Any other line is answered with a
+ * sentence that repeats it.
  */
 
 const STREAM_MAX = 100_000;
@@ -11,7 +12,7 @@ const STREAM_PAUSE_MS = 20;
 export type Instruction =
   | { kind: "say" | "think" | "fail" | "run" | "ask"; text: string }
   | { kind: "plan"; entries: string[] }
-  | { kind: "write"; path: string; text: string }
+  | { kind: "write" | "askWrite"; path: string; text: string }
   | { kind: "stream"; count: number; pauseMs: number }
   | { kind: "wait"; ms: number }
   | { kind: "crash" | "extensions" };
@@ -31,8 +32,9 @@ function readKnown(word: string, rest: string): Instruction | null {
     case "say":
     case "think":
     case "run":
-    case "ask":
       return rest === "" ? null : { kind: word, text: rest };
+    case "ask":
+      return rest === "" ? null : readAskedWrite(rest) ?? { kind: "ask", text: rest };
     case "fail":
       return { kind: "fail", text: rest || "The demo was told to fail." };
     case "crash":
@@ -56,7 +58,12 @@ function readPlan(rest: string): Instruction | null {
   return entries.length > 0 ? { kind: "plan", entries } : null;
 }
 
-function readWrite(rest: string): Instruction | null {
+function readAskedWrite(rest: string): Instruction | null {
+  const write = rest.startsWith("write ") ? readWrite(rest.slice("write ".length)) : null;
+  return write && { ...write, kind: "askWrite" };
+}
+
+function readWrite(rest: string): (Instruction & { kind: "write" | "askWrite" }) | null {
   const [, path, text] = rest.match(/^([^:]+):\s?(.*)$/s) ?? [];
   return path?.trim() ? { kind: "write", path: path.trim(), text: text ?? "" } : null;
 }

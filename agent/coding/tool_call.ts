@@ -27,6 +27,8 @@ export interface ToolCall {
   status: "pending" | "in_progress" | "completed" | "failed";
   content: NonNullable<ToolCallFields["content"]>;
   path: string | null;
+  /** Every place that it names. */
+  locations: { path: string }[];
   rawInput: unknown;
   rawOutput: unknown;
   permission: { outcome: string; by: string } | null;
@@ -52,6 +54,7 @@ export function newToolCall(toolCallId: string, options: { messageId: string; no
     status: "pending",
     content: [],
     path: null,
+    locations: [],
     rawInput: undefined,
     rawOutput: undefined,
     permission: null,
@@ -70,6 +73,7 @@ export function mergeToolCall(call: ToolCall, fields: ToolCallFields): ToolCall 
     status: fields.status ?? call.status,
     content: fields.content ?? call.content,
     path: fields.locations?.[0]?.path ?? call.path,
+    locations: fields.locations ?? call.locations,
     rawInput: fields.rawInput ?? call.rawInput,
     rawOutput: fields.rawOutput ?? call.rawOutput,
   };
@@ -79,8 +83,14 @@ export function isFinished(call: ToolCall): boolean {
   return call.status === "completed" || call.status === "failed";
 }
 
-/** The call as a message. `cwd`: paths below it are shown relative to it. */
-export function toToolMessage(call: ToolCall, options: { now: number; cwd: string }): ToolMessage {
+/**
+ * The call as a message. `cwd`: paths below it are shown relative to it. What it changes is shown once it is finished,
+ * or before with `withDiff`.
+ */
+export function toToolMessage(
+  call: ToolCall,
+  options: { now: number; cwd: string; withDiff?: boolean },
+): ToolMessage {
   const fallback = call.title ?? call.name ?? call.kind ?? "Tool call";
   const metadata: ToolMetadata = {
     tool: cutText(call.name ?? call.kind ?? "tool", 200),
@@ -91,7 +101,7 @@ export function toToolMessage(call: ToolCall, options: { now: number; cwd: strin
   };
   if (call.rawInput !== undefined && call.rawInput !== null) metadata.input = cutInput(call.rawInput);
   if (call.permission) metadata.permission = call.permission;
-  const truncatedBytes = addDiff(metadata, isFinished(call) ? makeDiff(call, options.cwd) : "");
+  const truncatedBytes = addDiff(metadata, options.withDiff || isFinished(call) ? makeDiff(call, options.cwd) : "");
   return { content: contentOf(call) || fallback, toolMetadata: metadata, truncatedBytes };
 }
 

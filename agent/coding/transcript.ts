@@ -113,6 +113,12 @@ export function recordPermission(
   return { state: after, finished: step.finished, open: toolRow(after, permitted, options.now) };
 }
 
+/** A tool call as far as it is known, with what is said of it now. */
+export function knownToolCall(state: Transcript, fields: ToolCallFields, options: StepOptions): ToolCall {
+  const known = state.tools.get(fields.toolCallId);
+  return mergeToolCall(known ?? newToolCall(fields.toolCallId, { messageId: "", now: options.now }), fields);
+}
+
 /** A turn begins with this prompt. */
 export function startTurn(state: Transcript, prompt: string): Transcript {
   return { ...state, prompt, previous: null, lastPlan: null };

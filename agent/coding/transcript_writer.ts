@@ -9,6 +9,7 @@ import type { Logger } from "../../lib/log.ts";
 import type { OutboxRow } from "../store/outbox.ts";
 import {
   endTurn,
+  knownToolCall,
   newTranscript,
   openRows,
   recordPermission,
@@ -18,7 +19,8 @@ import {
   type Transcript,
   type TranscriptIds,
 } from "./transcript.ts";
-import type { SessionUpdate } from "./updates.ts";
+import type { ToolCall } from "./tool_call.ts";
+import type { SessionUpdate, ToolCallFields } from "./updates.ts";
 
 const SAVE_EVERY_MS = 500;
 const SAVE_EVERY_CHARS = 4_096;
@@ -85,6 +87,11 @@ export class TranscriptWriter implements AsyncDisposable {
   /** Takes in one update. Answers what it finished and what it changed, for whoever shows it. */
   take(update: SessionUpdate): Step {
     return this.#apply(reduce(this.#state, update, this.#now()));
+  }
+
+  /** A tool call as far as it is known, with what is said of it now. */
+  knownCall(call: ToolCallFields): ToolCall {
+    return knownToolCall(this.#state, call, this.#now());
   }
 
   /** Keeps a decision with the tool call that was asked about. */

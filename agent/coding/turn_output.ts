@@ -9,7 +9,7 @@ import { type HistoryMessage, makeFrame, type SessionEvent, type ToolUseDisplay 
 import type { ToolMetadata } from "../../lib/wire/message.ts";
 import type { OutboxRow } from "../store/outbox.ts";
 import { DeltaPacer } from "./delta_pacer.ts";
-import { decidePermission } from "./permissions.ts";
+import { allow } from "./permissions.ts";
 import type { Step } from "./transcript.ts";
 import { TranscriptWriter } from "./transcript_writer.ts";
 import type { SessionUpdate, ToolCallFields } from "./updates.ts";
@@ -99,8 +99,8 @@ export class TurnOutput implements AsyncDisposable {
 
   /** Nobody is asked here: what a coding agent wants to do it may do once, and that is recorded. */
   permit(call: ToolCallFields, options: PermissionOption[]): RequestPermissionResponse {
-    const { response, recorded, ...why } = decidePermission("autonomous", options);
-    this.#tell(this.#writer.notePermission({ call, ...recorded, ...why }));
+    const { response, recorded, refusal } = allow(options);
+    this.#tell(this.#writer.notePermission({ call, ...recorded, refusal }));
     return response;
   }
 

@@ -1,6 +1,6 @@
 /**
  * Ends a turn that is silent for too long. While a tool call executes the limit is another one: a silent build is
- * normal, a silent model is not.
+ * normal, a silent model is not. While a person is asked the clock stands still.
  */
 export interface StallLimits {
   turnStallTimeoutMs: number;
@@ -17,6 +17,8 @@ export class Watchdog {
   /** By `performance.now()`, like all times here: a clock that is set forward is no silence. */
   #touchedAtMs = performance.now();
   #lastChanceMs: number | null = null;
+  #holds = 0;
+  #stopped = false;
   #timer: ReturnType<typeof setTimeout> | null = null;
 
   constructor(limits: StallLimits, onStall: (afterMs: number) => void) {
@@ -37,6 +39,18 @@ export class Watchdog {
     if (this.#tools.size !== before) this.#arm();
   }
 
+  /** Somebody is asked: until the answer, which ends the hold, silence means nothing. */
+  hold(): Disposable {
+    this.#holds++;
+    return {
+      [Symbol.dispose]: () => {
+        this.#holds--;
+        this.touch();
+        this.#arm();
+      },
+    };
+  }
+
   /** The turn has this long from now on to end, whatever comes meanwhile. */
   limitTo(ms: number): void {
     this.#lastChanceMs ??= performance.now() + ms;
@@ -44,6 +58,11 @@ export class Watchdog {
   }
 
   stop(): void {
+    this.#stopped = true;
+    this.#disarm();
+  }
+
+  #disarm(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
   }
@@ -53,7 +72,8 @@ export class Watchdog {
   }
 
   #arm(): void {
-    this.stop();
+    this.#disarm();
+    if (this.#stopped) return;
     const silentUntil = this.#touchedAtMs + this.#limitMs();
     const until = this.#lastChanceMs === null ? silentUntil : Math.min(silentUntil, this.#lastChanceMs);
     this.#timer = setTimeout(() => this.#check(), Math.max(1, until - performance.now()));
@@ -62,6 +82,7 @@ export class Watchdog {
   #check(): void {
     const now = performance.now();
     const isOver = this.#lastChanceMs !== null && now >= this.#lastChanceMs;
+    if (this.#holds > 0 && !isOver) this.touch();
     if (isOver || now - this.#touchedAtMs >= this.#limitMs()) {
       this.#onStall(Math.round(now - this.#touchedAtMs));
     } else this.#arm();

@@ -38,7 +38,7 @@ export class CodingAgent implements AsyncDisposable {
       resume,
       events: {
         onUpdate: (update) => recorder.take(update),
-        onPermission: (call, choices) => recorder.permit(call, choices),
+        onPermission: (asked) => recorder.permit(asked),
       },
     }));
   }

@@ -6,6 +6,7 @@ import { backoffMs, type BackoffRange, wait } from "../../lib/backoff.ts";
 import type { Logger } from "../../lib/log.ts";
 import type { CommandFrame } from "../../lib/wire/control.ts";
 import type { Inbox } from "../store/inbox.ts";
+import type { Answer } from "./permission_desk.ts";
 
 const TRIES = 5;
 const RETRY = { initialMs: 200, maxMs: 5_000 };
@@ -16,6 +17,7 @@ export interface CommandTarget {
   stop(workspaceId: string, options: { keep: boolean }): Promise<void>;
   sendPrompt(workspaceId: string, prompt: { messageId: string; text: string }): Promise<void>;
   cancelPrompt(workspaceId: string, messageId: string): Promise<void>;
+  answerPermission(workspaceId: string, answer: { requestId: string } & Answer): void;
   drain(): void;
 }
 
@@ -106,6 +108,10 @@ async function dispatch(target: CommandTarget, frame: CommandFrame): Promise<voi
       return await target.sendPrompt(frame.workspaceId, { messageId: frame.messageId, text: frame.text });
     case "prompt.cancel":
       return await target.cancelPrompt(frame.workspaceId, frame.messageId);
+    case "permission.respond": {
+      const { workspaceId, requestId, outcome, optionId, by } = frame;
+      return target.answerPermission(workspaceId, { requestId, outcome, optionId, by });
+    }
     case "node.drain":
       return target.drain();
     case "noop":

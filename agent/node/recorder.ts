@@ -2,15 +2,17 @@
  * What the coding agent of a workspace does, on its way to the edge: finished messages into the outbox, growing ones
  * saved beside it and shown live. How it is written is `coding/transcript_writer.ts`.
  */
-import type { PermissionOption, RequestPermissionResponse } from "@agentclientprotocol/sdk/unstable";
+import type { RequestPermissionResponse } from "@agentclientprotocol/sdk/unstable";
 import type { Logger } from "../../lib/log.ts";
-import { decidePermission } from "../coding/permissions.ts";
+import type { AskedPermission } from "../coding/acp.ts";
+import { allow } from "../coding/permissions.ts";
 import { closeInterrupted, type Step } from "../coding/transcript.ts";
 import { type Shelf, TranscriptWriter } from "../coding/transcript_writer.ts";
-import type { SessionUpdate, ToolCallFields } from "../coding/updates.ts";
+import type { SessionUpdate } from "../coding/updates.ts";
 import type { OpenMessages } from "../store/open_messages.ts";
 import type { Outbox } from "../store/outbox.ts";
 import { type Frame, LiveText } from "./live_text.ts";
+import type { PermissionDesk, PermissionRules } from "./permission_desk.ts";
 
 export interface RecorderOptions {
   workspaceId: string;
@@ -19,7 +21,8 @@ export interface RecorderOptions {
   sessionId: string | null;
   /** The checkout. */
   cwd: string;
-  permissionMode: "autonomous" | "ask";
+  permissions: PermissionRules;
+  desk: PermissionDesk;
   outbox: Outbox;
   openMessages: OpenMessages;
   live: (frame: Frame) => void;
@@ -51,11 +54,19 @@ export class Recorder implements AsyncDisposable {
     this.#show(this.#writer.take(update));
   }
 
-  /** Decides by the workspace's mode, and keeps the decision with the tool call. */
-  permit(call: ToolCallFields, options: PermissionOption[]): RequestPermissionResponse {
-    const { response, recorded, refusal } = decidePermission(this.#options.permissionMode, options);
-    this.#show(this.#writer.notePermission({ call, ...recorded, refusal }));
-    return response;
+  /** Decides by the workspace's rules, or asks, and keeps the decision with the tool call. */
+  async permit(asked: AskedPermission): Promise<RequestPermissionResponse> {
+    const { permissions: rules, desk, cwd } = this.#options;
+    const note = (permission: { outcome: string; by: string; refusal: string | null }) =>
+      this.#show(this.#writer.notePermission({ call: asked.call, ...permission }));
+    const call = this.#writer.knownCall(asked.call);
+    const onAsked = () => note({ outcome: "asked", by: "", refusal: null });
+    // Without anybody to ask the answer is made at once, before the coding agent's next update is taken.
+    const decision = rules.mode === "autonomous"
+      ? allow(asked.options)
+      : await desk.decide(asked, { rules, call, cwd, onAsked });
+    note({ ...decision.recorded, refusal: decision.refusal });
+    return decision.response;
   }
 
   startTurn(prompt: string): void {

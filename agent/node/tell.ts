@@ -3,6 +3,7 @@ import { cutText } from "../../lib/bytes.ts";
 import { newId } from "../../lib/ids.ts";
 import { scrub } from "../../lib/log.ts";
 import { ERROR_MAX } from "../../lib/wire/limits.ts";
+import type { RequestPermission } from "../../lib/wire/permission.ts";
 import type { TaskCallback } from "../../lib/wire/task.ts";
 import type { TurnReport, WorkspaceReport } from "../../lib/wire/workspace.ts";
 import type { Reports } from "../store/reports.ts";
@@ -27,6 +28,20 @@ export class Tell {
     const reportId = `${this.#workspaceId}:${body.promptId}:${body.event}`;
     const told = body.error === undefined ? body : { ...body, error: sentence(body.error) };
     await this.#reports.add({ reportId, workspaceId: this.#workspaceId, kind: "turn", path, body: told });
+  }
+
+  /** The coding agent asks for permission. */
+  async permission(body: RequestPermission): Promise<void> {
+    const path = `/api/workspaces/${this.#workspaceId}/permissions`;
+    const reportId = `${this.#workspaceId}:${body.requestId}:asked`;
+    await this.#reports.add({ reportId, workspaceId: this.#workspaceId, kind: "permission", path, body });
+  }
+
+  /** The answer to a request is not waited for any more. */
+  async permissionClosed(requestId: string, outcome: "expired" | "cancelled"): Promise<void> {
+    const path = `/api/workspaces/${this.#workspaceId}/permissions/${requestId}/close`;
+    const reportId = `${this.#workspaceId}:${requestId}:closed`;
+    await this.#reports.add({ reportId, workspaceId: this.#workspaceId, kind: "status", path, body: { outcome } });
   }
 
   /** The end of a task's run. */

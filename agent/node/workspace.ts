@@ -5,10 +5,12 @@
  */
 import { backoffMs, wait } from "../../lib/backoff.ts";
 import { messageOf } from "../../lib/errors.ts";
+import { permissionRequest, requestPermission } from "../../lib/wire/permission.ts";
 import { turnAnswer, turnReport } from "../../lib/wire/workspace.ts";
 import type { Report } from "../store/reports.ts";
 import type { WorkspaceRow } from "../store/workspaces.ts";
 import { type Action, afterAnswer, isLeaving, isWorking, nextAction } from "./phase.ts";
+import type { Answer } from "./permission_desk.ts";
 import { beginWorkspace } from "./workspace_begin.ts";
 import { failWorkspace, finalizeWork, forgetWorkspace, keepWorkspace, removeWorkspace } from "./workspace_end.ts";
 import type { WorkspaceParts } from "./workspace_parts.ts";
@@ -83,12 +85,18 @@ export class Workspace implements AsyncDisposable {
     if (row.promptState === "running") this.#state.agent.cancel();
   }
 
+  /** What became of a permission request. */
+  answerPermission(requestId: string, answer: Answer): void {
+    this.#state.desk.respond(requestId, answer);
+  }
+
   refreshLive(): void {
     this.#state.recorder?.refresh();
   }
 
   /** Takes what the edge decided after a turn. Only the turn that it speaks of is affected. */
   async onReportAnswer(report: Report, answer: { status: number; body: unknown }): Promise<void> {
+    if (report.kind === "permission") return this.#takePermissionAnswer(report, answer);
     if (report.kind !== "turn") return;
     const told = turnReport.parse(report.body);
     const read = turnAnswer.safeParse(answer.body);
@@ -106,6 +114,18 @@ export class Workspace implements AsyncDisposable {
     this.#interrupt.abort();
     await this.#loop;
     await this.#state[Symbol.asyncDispose]();
+  }
+
+  /** A request that the edge refuses, or that was over before it came there, waits for nothing. */
+  #takePermissionAnswer(report: Report, answer: { status: number; body: unknown }): void {
+    const { requestId } = requestPermission.parse(report.body);
+    const stored = permissionRequest.safeParse(answer.body);
+    if (answer.status >= 300 || !stored.success) {
+      this.#state.log.warn("workspace.permission_refused", { status: answer.status });
+      return this.answerPermission(requestId, { outcome: "refused", optionId: null, by: null });
+    }
+    const { status, answer: optionId, answeredBy: by } = stored.data;
+    if (status !== "pending") this.answerPermission(requestId, { outcome: status, optionId, by });
   }
 
   async #run(): Promise<void> {

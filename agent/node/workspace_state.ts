@@ -7,6 +7,7 @@ import type { Runtime } from "../../lib/wire/workspace.ts";
 import type { WorkspaceRow } from "../store/workspaces.ts";
 import { CodingAgent } from "./coding_agent.ts";
 import { type Change, describe, isLeaving } from "./phase.ts";
+import { PermissionDesk } from "./permission_desk.ts";
 import { readRuntime } from "./read_runtime.ts";
 import { Recorder } from "./recorder.ts";
 import { Tell } from "./tell.ts";
@@ -31,6 +32,7 @@ export class WorkspaceState implements AsyncDisposable {
   readonly parts: WorkspaceParts;
   readonly log: Logger;
   readonly tell: Tell;
+  readonly desk: PermissionDesk;
   readonly agent: CodingAgent;
   /** A prompt that was cancelled before it ran. */
   cancelled: string | null = null;
@@ -45,6 +47,7 @@ export class WorkspaceState implements AsyncDisposable {
     this.parts = parts;
     this.log = parts.log.with({ workspaceId: row.workspaceId });
     this.tell = new Tell(parts.reports, row.workspaceId);
+    this.desk = new PermissionDesk(this.tell);
     this.agent = new CodingAgent(parts, row.workspaceId);
     this.#shown = row;
     this.#repositoryUrl = row.facts?.repositoryUrl ?? null;
@@ -112,14 +115,19 @@ export class WorkspaceState implements AsyncDisposable {
     await this.#recorder?.[Symbol.asyncDispose]();
   }
 
-  #makeRecorder(facts: Pick<Runtime, "projectId" | "chatSessionId" | "permissionMode">): Recorder {
+  #makeRecorder(facts: Omit<Runtime, "credentials" | "gitCredential">): Recorder {
     const { outbox, openMessages, live, db } = this.parts;
     return new Recorder({
       workspaceId: this.id,
       projectId: facts.projectId,
       sessionId: facts.chatSessionId,
       cwd: checkoutOf(db, this.id),
-      permissionMode: facts.permissionMode,
+      permissions: {
+        mode: facts.permissionMode,
+        policy: facts.permissionPolicy,
+        timeoutMs: facts.permissionTimeoutMs,
+      },
+      desk: this.desk,
       outbox,
       openMessages,
       live,

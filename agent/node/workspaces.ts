@@ -7,6 +7,7 @@ import { messageOf } from "../../lib/errors.ts";
 import { endProcesses } from "../../lib/end_processes.ts";
 import type { Report } from "../store/reports.ts";
 import { Mirrors } from "./mirror.ts";
+import type { Answer } from "./permission_desk.ts";
 import { Tell } from "./tell.ts";
 import { Workspace } from "./workspace.ts";
 import { folderOf, type WorkspaceParts, type WorkspacesOptions } from "./workspace_parts.ts";
@@ -84,6 +85,11 @@ export class Workspaces implements AsyncDisposable {
   /** Interrupts the turn of this prompt, no other. */
   async cancelPrompt(workspaceId: string, messageId: string): Promise<void> {
     await this.#all.get(workspaceId)?.cancelPrompt(messageId);
+  }
+
+  /** Hands on what became of a permission request. */
+  answerPermission(workspaceId: string, answer: { requestId: string } & Answer): void {
+    this.#all.get(workspaceId)?.answerPermission(answer.requestId, answer);
   }
 
   /** Sends what grows in this workspace whole: somebody starts to follow it. */

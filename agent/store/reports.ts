@@ -1,13 +1,14 @@
 /**
- * Durable calls about a workspace on their way to the edge: statuses, task callbacks, turns. In order per workspace,
- * each at least once, known by its id, so that a second delivery is recognised.
+ * Durable calls about a workspace on their way to the edge: statuses, task callbacks, turns,
+ * permission requests. In order per workspace, each at least once, known by its id, so that a second delivery is
+ * recognised.
  */
 import type { Row } from "@libsql/client";
 import { z } from "zod";
 import type { Database } from "./database.ts";
 import { Listeners, Waiters } from "./listeners.ts";
 
-const reportKind = z.enum(["status", "callback", "turn"]);
+const reportKind = z.enum(["status", "callback", "turn", "permission"]);
 export type ReportKind = z.infer<typeof reportKind>;
 
 export interface Report {

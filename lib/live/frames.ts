@@ -5,6 +5,7 @@
 import type { Pointer } from "../store/change.ts";
 import { listRange } from "../store/messages.ts";
 import { readBeat, readNode, toNode } from "../store/nodes.ts";
+import { outcomeOf, readPermission, toPermission } from "../store/permissions.ts";
 import { readPrompt, toPrompt } from "../store/prompts.ts";
 import { readSession, toSession } from "../store/sessions.ts";
 import type { Store } from "../store/store.ts";
@@ -39,6 +40,8 @@ export async function readFrames(
       return await readNodeFrame(store, pointer[1]);
     case "prompt":
       return await readPromptFrame(store, pointer[1], pointer[2]);
+    case "permission":
+      return await readPermissionFrame(store, pointer[1], pointer[2]);
     case "command":
       return [];
   }
@@ -86,4 +89,14 @@ async function readNodeFrame(store: Store, nodeId: string): Promise<ServerFrame[
 async function readPromptFrame(store: Store, sessionId: string, messageId: string): Promise<ServerFrame[]> {
   const prompt = await readPrompt(store, sessionId, messageId);
   return prompt ? [{ type: "prompt.updated", sessionId, prompt: toPrompt(prompt) }] : [];
+}
+
+async function readPermissionFrame(store: Store, sessionId: string, requestId: string): Promise<ServerFrame[]> {
+  const record = await readPermission(store, sessionId, requestId);
+  if (!record) return [];
+  if (record.status === "pending") {
+    return [{ type: "permission.requested", sessionId, request: toPermission(record) }];
+  }
+  const [outcome, by] = [outcomeOf(record), record.answeredBy];
+  return [{ type: "permission.resolved", sessionId, requestId, outcome, by }];
 }

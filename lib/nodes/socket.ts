@@ -7,6 +7,7 @@ import { messageOf } from "../errors.ts";
 import { acknowledge, type CommandRecord, lastCommandSeq, listCommands } from "../store/commands.ts";
 import { nodeTopic, projectTopic } from "../store/keys.ts";
 import { readNode } from "../store/nodes.ts";
+import { readPermission } from "../store/permissions.ts";
 import { readPrompt } from "../store/prompts.ts";
 import { readWorkspace } from "../store/workspaces.ts";
 import { type CommandFrame, type LiveFrame, type ToAgentFrame, toEdgeFrame } from "../wire/control.ts";
@@ -167,6 +168,13 @@ async function toFrame(edge: Edge, row: CommandRecord): Promise<CommandFrame> {
       return { ...base, kind: row.kind, workspaceId: row.workspaceId, messageId: row.messageId };
     case "node.drain":
       return { ...base, kind: row.kind };
+    case "permission.respond": {
+      const asked = await readPermission(edge.store, row.sessionId, row.requestId);
+      if (!asked || asked.status === "pending") return { ...base, kind: "noop" };
+      const { workspaceId, requestId } = row;
+      const end = { outcome: asked.status, optionId: asked.answer, by: asked.answeredBy };
+      return { ...base, kind: row.kind, workspaceId, requestId, ...end };
+    }
     case "prompt.send": {
       const prompt = await readPrompt(edge.store, row.sessionId, row.messageId);
       if (!prompt || !["sent", "running"].includes(prompt.state)) return { ...base, kind: "noop" };

@@ -1,5 +1,6 @@
 /** What each kind of due item means. Every handler re-reads its record and does nothing when that wants something else. */
 import type { Edge } from "../edge.ts";
+import { expirePermission } from "../chat/permissions.ts";
 import { expireWarm } from "../nodes/lifecycle.ts";
 import { type DueItem, isWanted } from "../store/due.ts";
 import { readNode } from "../store/nodes.ts";
@@ -23,6 +24,8 @@ export async function handleDue(edge: Edge, item: DueItem): Promise<void> {
       return await releaseWorkspace(edge, item.id, (workspace) => isWanted(workspace.dues, item));
     case "workspace.keptUntil":
       return void await discardWorkspace(edge, item.id, (workspace) => isWanted(workspace.dues, item));
+    case "permission.expiry":
+      return await expirePermission(edge, item);
     case "purge":
       return await purge(edge.store, item.id);
   }

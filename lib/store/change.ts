@@ -25,6 +25,7 @@ export type Pointer =
   | ["workspace", workspaceId: string]
   | ["node", nodeId: string]
   | ["prompt", sessionId: string, messageId: string]
+  | ["permission", sessionId: string, requestId: string]
   | ["command", seq: number];
 
 export type DueKind =
@@ -34,6 +35,7 @@ export type DueKind =
   | "node.delete"
   | "workspace.release"
   | "workspace.keptUntil"
+  | "permission.expiry"
   | "purge";
 
 /** The times at which something is due for a record, kept in the record itself. */

@@ -45,6 +45,7 @@ export const msgPartKey = (s: string, seq: number, i: number): Key => ["msgPart"
 export const msgIdKey = (s: string, messageId: string): Key => ["msgId", s, messageId];
 export const promptKey = (s: string, n: number): Key => ["prompt", s, n];
 export const promptByIdKey = (s: string, messageId: string): Key => ["promptById", s, messageId];
+export const permissionKey = (s: string, requestId: string): Key => ["permission", s, requestId];
 
 export const workspaceKey = (w: string): Key => ["workspace", w];
 export const workspaceByProjectKey = (p: string, w: string): Key => ["workspaceByProject", p, w];

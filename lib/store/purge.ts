@@ -17,7 +17,8 @@ async function purgeTask(store: Store, taskId: string, sessionId: string): Promi
 }
 
 async function purgeSession(store: Store, sessionId: string): Promise<void> {
-  for (const family of ["msg", "msgPart", "msgId", "prompt", "promptById"]) await deleteAll(store, [family, sessionId]);
+  const families = ["msg", "msgPart", "msgId", "prompt", "promptById", "permission"];
+  for (const family of families) await deleteAll(store, [family, sessionId]);
 }
 
 async function purgeProject(store: Store, projectId: string): Promise<void> {

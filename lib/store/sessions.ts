@@ -28,6 +28,9 @@ export interface SessionRecord extends Versioned {
   /** Prompts: number of the last one made, and of the last one handed out. */
   promptCount: number;
   promptsTaken: number;
+  /** Permission requests that wait, and all there were; absent: none. */
+  openPermissions?: number;
+  permissions?: number;
   messageCount: number;
   lastSeq: number;
   activeAt: number;
@@ -138,6 +141,7 @@ export async function toSession(store: Store, record: SessionRecord): Promise<Se
     topic: record.topic,
     status: record.status,
     turn: record.turn,
+    pendingPermissions: record.openPermissions ?? 0,
     messageCount: record.messageCount,
     lastSeq: record.lastSeq,
     createdAt: toIso(record.createdAt),

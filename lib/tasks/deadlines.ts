@@ -1,5 +1,6 @@
 /** Each phase of a run has its own deadline and, when it passes, a reason that a person understands. Pure. */
 import type { EdgeConfig } from "../config.ts";
+import { spanOf } from "../span.ts";
 import type { Change } from "../store/change.ts";
 import type { TaskRecord } from "../store/tasks.ts";
 import type { ExecutionStep } from "../wire/task.ts";
@@ -67,14 +68,6 @@ export function outcomeOfDeadline(
 ): { to: "failed" | "cancelled"; reason: string } {
   const rule = RULES[task.executionStep ?? "waiting_for_node"];
   return { to: rule.to, reason: rule.reason(spanOf(config[rule.limit])) };
-}
-
-/** A duration in words: "45 seconds", "15 minutes", "4 hours". */
-export function spanOf(ms: number): string {
-  const units: [number, string][] = [[3_600_000, "hour"], [60_000, "minute"], [1_000, "second"]];
-  const [size, name] = units.find(([size]) => ms >= size && ms % size === 0) ?? [1_000, "second"];
-  const count = Math.max(1, Math.round(ms / size));
-  return `${count} ${name}${count === 1 ? "" : "s"}`;
 }
 
 function isWaiting(step: ExecutionStep): boolean {

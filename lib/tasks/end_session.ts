@@ -1,6 +1,10 @@
-/** The end of a live session, in the commit that ends what ran in it: its prompts are closed, the conversation stays. */
+/**
+ * The end of a live session, in the commit that ends what ran in it: its prompts and permission requests are closed,
+ * the conversation stays.
+ */
 import type { Change } from "../store/change.ts";
 import { closePrompts } from "../store/close_prompts.ts";
+import { closePermissions } from "../store/permissions.ts";
 import { putSession, type SessionRecord, type StoredAnswer } from "../store/sessions.ts";
 
 /** One that is not active stays as it is. `turn`: the report that ends it, with the answer its repetition gets. */
@@ -12,7 +16,7 @@ export async function endSession(
   if (entry.value?.status !== "active") return;
   await closePrompts(tx, entry.value, how.failed ? "failed" : "cancelled");
   putSession(tx, entry, {
-    ...entry.value,
+    ...await closePermissions(tx, entry.value),
     status: how.failed ? "error" : "stopped",
     turn: "idle",
     handedOut: null,

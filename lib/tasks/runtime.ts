@@ -28,6 +28,11 @@ export async function readRuntime(edge: Edge, workspace: WorkspaceRecord): Promi
     outputCommit: task?.outputCommit ?? null,
     codingAgent: workspace.codingAgent,
     permissionMode: workspace.permissionMode,
+    permissionPolicy: {
+      reads: project?.settings.askBeforeReads !== true,
+      edits: project?.settings.askBeforeEdits !== true,
+    },
+    permissionTimeoutMs: edge.config.PERMISSION_TIMEOUT_MS,
     prompt: current && text ? { messageId: current.promptId, text } : null,
     limits: {
       maxCostUsd: numberOf(project?.settings.maxCostUsdPerRun),

@@ -8,6 +8,7 @@ import type { Edge } from "../edge.ts";
 import { newId } from "../ids.ts";
 import { type Change, change } from "../store/change.ts";
 import { sessionKey, taskKey, workspaceKey } from "../store/keys.ts";
+import { closePermissions } from "../store/permissions.ts";
 import { getPromptById, nextWaiting, type PromptRecord, putPrompt } from "../store/prompts.ts";
 import { putSession, type SessionRecord, type StoredAnswer } from "../store/sessions.ts";
 import { addEvents, putTask, type TaskRecord } from "../store/tasks.ts";
@@ -88,7 +89,8 @@ async function endTurn(
     const decision = afterTurn(report, { task: state.task?.value ?? null, waiting: waiting?.value ?? null });
     if (decision.kind === "fail") return { failed: decision.reason };
     await setPromptState(tx, state.session.value, { messageId: report.promptId, state: promptStateAfter(report) });
-    return { answer: putDecision(tx, edge, { state, report, decision, waiting, ids }) };
+    const session = { ...state.session, value: await closePermissions(tx, state.session.value) };
+    return { answer: putDecision(tx, edge, { state: { ...state, session }, report, decision, waiting, ids }) };
   }, edge.clock);
 }
 

@@ -30,6 +30,16 @@ export const commandFrame = z.discriminatedUnion("kind", [
   z.object({ ...base, kind: z.literal("prompt.send"), workspaceId: uuid, messageId: uuid, text: z.string() }),
   /** Interrupts the turn; `messageId` names the prompt meant, so that a late command never hits the next one. */
   z.object({ ...base, kind: z.literal("prompt.cancel"), workspaceId: uuid, messageId: uuid }),
+  /** What became of a permission request: the option that was chosen and by whom, or that it is over without one. */
+  z.object({
+    ...base,
+    kind: z.literal("permission.respond"),
+    workspaceId: uuid,
+    requestId: uuid,
+    outcome: z.enum(["answered", "expired", "cancelled"]),
+    optionId: z.string().nullable(),
+    by: z.string().nullable(),
+  }),
   z.object({ ...base, kind: z.literal("node.drain") }),
   /** A command whose object is gone or that a newer edge made: acknowledged and ignored. */
   z.object({ ...base, kind: z.literal("noop") }),

@@ -5,60 +5,16 @@
 import { z } from "zod";
 import * as account from "./account.ts";
 import * as credential from "./credential.ts";
-import { none, pageOf, pageQuery, uuid } from "./common.ts";
+import { pageOf, pageQuery, uuid } from "./common.ts";
 import * as deadLetter from "./dead_letter.ts";
+import { endpoint } from "./endpoint.ts";
 import * as message from "./message.ts";
 import * as node from "./node.ts";
+import * as permission from "./permission.ts";
 import * as project from "./project.ts";
 import * as session from "./session.ts";
 import * as task from "./task.ts";
 import * as workspace from "./workspace.ts";
-
-/** `workspace`: the token of the workspace named in the path; `taskWorkspace`: of the workspace that runs the task. */
-export type Caller = "public" | "user" | "node" | "workspace" | "taskWorkspace";
-
-export interface Endpoint<
-  Q extends z.ZodType = z.ZodType,
-  B extends z.ZodType = z.ZodType,
-  A extends z.ZodType = z.ZodType,
-> {
-  method: "GET" | "POST" | "PATCH" | "DELETE" | "PUT";
-  path: string;
-  caller: Caller;
-  summary: string;
-  query: Q;
-  body: B;
-  answer: A;
-  status: 200 | 201 | 202 | 204;
-  /** Takes `Idempotency-Key`. */
-  idempotent: boolean;
-  /** Never stored by anybody: the answer holds secrets. */
-  secret: boolean;
-}
-
-type Options<Q extends z.ZodType, B extends z.ZodType, A extends z.ZodType> =
-  & { summary: string }
-  & Partial<Pick<Endpoint<Q, B, A>, "query" | "body" | "answer" | "status" | "idempotent" | "secret">>;
-
-function endpoint<
-  Q extends z.ZodType = typeof none,
-  B extends z.ZodType = typeof none,
-  A extends z.ZodType = typeof none,
->(caller: Caller, call: `${Endpoint["method"]} /${string}`, options: Options<Q, B, A>): Endpoint<Q, B, A> {
-  const [method, path] = call.split(" ") as [Endpoint["method"], string];
-  return {
-    method,
-    path,
-    caller,
-    query: none as unknown as Q,
-    body: none as unknown as B,
-    answer: none as unknown as A,
-    status: 200,
-    idempotent: false,
-    secret: false,
-    ...options,
-  };
-}
 
 const P = "/api/projects/:projectId";
 const T = `${P}/tasks/:taskId` as const;
@@ -250,6 +206,16 @@ export const endpoints = {
     summary: "Take a prompt that still waits out of the line",
     status: 204,
   }),
+  listPermissions: endpoint("user", `GET ${S}/permissions`, {
+    summary: "What the coding agent asked permission for, newest first",
+    query: permission.permissionListQuery,
+    answer: pageOf(permission.permissionRequest),
+  }),
+  answerPermission: endpoint("user", `POST ${S}/permissions/:requestId`, {
+    summary: "Choose one of the options of a request that waits; the first answer counts",
+    body: permission.answerPermission,
+    answer: permission.permissionRequest,
+  }),
   interrupt: endpoint("user", `POST ${S}/interrupt`, {
     summary: "Interrupt the turn that runs",
     answer: z.object({ interrupted: z.boolean() }),
@@ -292,6 +258,16 @@ export const endpoints = {
     summary: "The agent reports a turn and is told what comes next",
     body: workspace.turnReport,
     answer: workspace.turnAnswer,
+  }),
+  requestPermission: endpoint("workspace", `POST ${W}/permissions`, {
+    summary: "The coding agent asks before it acts; the same requestId again has no effect",
+    body: permission.requestPermission,
+    answer: permission.permissionRequest,
+  }),
+  closePermission: endpoint("workspace", `POST ${W}/permissions/:requestId/close`, {
+    summary: "Nobody waits for the answer any more; without effect once there is one",
+    body: permission.closePermission,
+    answer: permission.permissionRequest,
   }),
 
   createNode: endpoint("user", "POST /api/nodes", {
@@ -379,5 +355,6 @@ export const pathParameters: Record<string, z.ZodType<string>> = {
   provider: credential.credentialProvider,
   userId: uuid,
   messageId: uuid,
+  requestId: uuid,
   seq: z.string().regex(/^[1-9]\d{0,8}$/, "must be a message's number"),
 };

@@ -6,7 +6,8 @@ import { z } from "zod";
 import { count, timestamp, uuid } from "./common.ts";
 import { message, messageRole, toolMetadata } from "./message.ts";
 import { node } from "./node.ts";
-import { permissionRequest, prompt, session } from "./session.ts";
+import { permissionRequest } from "./permission.ts";
+import { prompt, session } from "./session.ts";
 import { task } from "./task.ts";
 import { workspace } from "./workspace.ts";
 

@@ -18,6 +18,12 @@ export const TOOL_INPUT_MAX_BYTES = 4 * 1024;
 export const DEPENDENCIES_MAX = 50;
 export const MEMBERS_MAX = 50;
 export const WAITING_PROMPTS_MAX = 20;
+/** Permission requests of one session: those that wait at once, and all of them. */
+export const PERMISSIONS_OPEN_MAX = 20;
+export const PERMISSIONS_MAX = 5_000;
+export const PERMISSION_MAX_BYTES = 8 * 1024;
+export const PERMISSION_TITLE_MAX = 1_000;
+export const PERMISSION_OPTIONS_MAX = 10;
 export const API_KEYS_MAX = 20;
 /** How much of a description a list shows. */
 export const DESCRIPTION_PREVIEW = 300;

@@ -1,7 +1,8 @@
 /** The OpenAPI document of the edge, generated from the endpoint table and its schemas. */
 import { z } from "zod";
 import { VERSION } from "../version.ts";
-import { type Endpoint, endpoints, pathParameters } from "./endpoints.ts";
+import type { Endpoint } from "./endpoint.ts";
+import { endpoints, pathParameters } from "./endpoints.ts";
 import { problem } from "./problem.ts";
 
 type Json = Record<string, unknown>;

@@ -6,10 +6,17 @@ import { NAME_MAX, SETTINGS_MAX_BYTES, URL_MAX } from "./limits.ts";
 export const permissionMode = z.enum(["autonomous", "ask"]);
 export const profileId = z.string().regex(/^[a-z][a-z0-9-]{0,39}$/, "must be the id of a coding agent");
 
+/** In mode `ask`: what goes ahead inside the checkout without anybody being asked. */
+export const permissionPolicy = z.object({ reads: z.boolean(), edits: z.boolean() });
+export type PermissionPolicy = z.infer<typeof permissionPolicy>;
+
 /** Open record: per-profile settings need no migration. */
 export const settings = z.looseObject({
   maxCostUsdPerRun: z.number().positive().max(10_000).optional(),
   maxMinutesPerRun: z.number().positive().max(10_080).optional(),
+  /** In mode `ask`: ask also before files of the checkout are read, or edited. */
+  askBeforeReads: z.boolean().optional(),
+  askBeforeEdits: z.boolean().optional(),
 }).refine((value) => new TextEncoder().encode(JSON.stringify(value)).length <= SETTINGS_MAX_BYTES, {
   message: `must be at most ${SETTINGS_MAX_BYTES} bytes of JSON`,
 });

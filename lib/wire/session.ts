@@ -1,8 +1,7 @@
-/** The conversation record on the edge, its waiting prompts and its permission requests. */
+/** The conversation record on the edge and its waiting prompts. */
 import { z } from "zod";
 import { count, pageQuery, text, timestamp, uuid } from "./common.ts";
 import { PROMPT_MAX } from "./limits.ts";
-import { toolMetadata } from "./message.ts";
 import { taskStatus } from "./task.ts";
 import { workspaceStatus } from "./workspace.ts";
 
@@ -21,6 +20,8 @@ export const session = z.object({
   topic: z.string().nullable(),
   status: sessionStatus,
   turn: sessionTurn,
+  /** Permission requests that wait for a person. */
+  pendingPermissions: count,
   messageCount: count,
   lastSeq: count,
   createdAt: timestamp,
@@ -54,22 +55,3 @@ export const createPrompt = z.strictObject({
   text: text(PROMPT_MAX),
 });
 export const patchPrompt = z.strictObject({ text: text(PROMPT_MAX) });
-
-export const permissionOption = z.object({
-  optionId: z.string().max(200),
-  name: z.string().max(200),
-  kind: z.enum(["allow_once", "allow_always", "reject_once", "reject_always"]),
-});
-export const permissionRequest = z.object({
-  requestId: uuid,
-  sessionId: uuid,
-  toolCallId: z.string(),
-  title: z.string(),
-  toolMetadata: toolMetadata.nullable(),
-  options: z.array(permissionOption),
-  status: z.enum(["pending", "answered", "expired", "cancelled"]),
-  answer: z.string().nullable(),
-  answeredBy: uuid.nullable(),
-  createdAt: timestamp,
-  expiresAt: timestamp,
-});

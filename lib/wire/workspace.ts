@@ -3,7 +3,7 @@ import { z } from "zod";
 import { branchName, money, text, timestamp, tokens, uuid, vmSize } from "./common.ts";
 import { gitCredential } from "./credential.ts";
 import { ERROR_MAX, PROMPT_MAX, REASON_MAX, URL_MAX } from "./limits.ts";
-import { permissionMode, profileId } from "./project.ts";
+import { permissionMode, permissionPolicy, profileId } from "./project.ts";
 import { executionStep } from "./task.ts";
 
 export const workspaceStatus = z.enum(["creating", "ready", "running", "stopping", "stopped", "error"]);
@@ -58,6 +58,9 @@ export const runtime = z.object({
   outputCommit: z.string().nullable(),
   codingAgent: z.string(),
   permissionMode,
+  permissionPolicy: permissionPolicy.default({ reads: true, edits: true }),
+  /** How long the edge lets a permission request wait. */
+  permissionTimeoutMs: z.int().min(1).default(3_600_000),
   prompt: z.object({ messageId: uuid, text: z.string() }).nullable(),
   limits: z.object({ maxCostUsd: z.number().nullable(), maxMinutes: z.number().nullable() }),
   /** Environment for the coding agent: model keys of the owner. Held in memory only. */

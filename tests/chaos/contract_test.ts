@@ -1,6 +1,7 @@
 /** The contract of edge and agents: both ends read what the other writes by the same schemas, over versions too. */
 import { assert, assertEquals } from "@std/assert";
-import { type Endpoint, endpoints } from "../../lib/wire/endpoints.ts";
+import type { Endpoint } from "../../lib/wire/endpoint.ts";
+import { endpoints } from "../../lib/wire/endpoints.ts";
 import { PROTOCOL } from "../../lib/wire/limits.ts";
 import { startTestEdge } from "../edge.ts";
 import { FakeAgent, newMessage } from "../fakes/agent.ts";

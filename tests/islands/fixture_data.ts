@@ -91,6 +91,7 @@ export function makeSession(task: Task, part: Partial<Session> = {}): Session {
     topic: title,
     status: "pending",
     turn: "idle",
+    pendingPermissions: 0,
     messageCount: 1,
     lastSeq: 1,
     createdAt: task.createdAt,

@@ -4,7 +4,7 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { pathParameters } from "../../lib/wire/endpoints.ts";
-import type { Endpoint } from "../../lib/wire/endpoints.ts";
+import type { Endpoint } from "../../lib/wire/endpoint.ts";
 import { findFault, MARKER, type Reply, TABLE, World } from "./world.ts";
 
 const isId = (name: string) => name.endsWith("Id") || name === "seq";

@@ -4,7 +4,8 @@
  */
 import { z } from "zod";
 import { commandAckKey } from "../../lib/store/keys.ts";
-import { type Endpoint, endpoints } from "../../lib/wire/endpoints.ts";
+import type { Endpoint } from "../../lib/wire/endpoint.ts";
+import { endpoints } from "../../lib/wire/endpoints.ts";
 import { problem } from "../../lib/wire/problem.ts";
 import type { Client } from "../edge.ts";
 import { dumpStore } from "../fakes/faulty_kv.ts";
@@ -52,8 +53,12 @@ export class World implements AsyncDisposable {
       return (await test.admin.call(`POST /api/projects/${projectId}/tasks`, body)).body.id as string;
     };
     const other = await draft();
+    const requestId: string = crypto.randomUUID();
+    const options = [{ optionId: "yes", name: "Allow once", kind: "allow_once" }];
+    const asked = { requestId, toolCallId: "t1", title: `May I: ${MARKER}`, options };
+    await agent.asWorkspace(workspaceId, `POST /api/workspaces/${workspaceId}/permissions`, asked);
     const ids = {
-      ...{ projectId, sessionId, workspaceId, messageId },
+      ...{ projectId, sessionId, workspaceId, messageId, requestId, optionId: "yes" },
       // A task that may be edited and started; the running one is what its workspace reports of.
       taskId: await draft(),
       runningTaskId: taskId,

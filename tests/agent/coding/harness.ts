@@ -1,7 +1,7 @@
 /** A real coding agent process in a folder of its own, and everything it did. */
 import { assert } from "@std/assert";
 import { type AcpEvents, type AcpLaunch, AcpSession } from "../../../agent/coding/acp.ts";
-import { decidePermission } from "../../../agent/coding/permissions.ts";
+import { allow, reject } from "../../../agent/coding/permissions.ts";
 import type { Profile } from "../../../agent/coding/profiles.ts";
 import type { SessionUpdate } from "../../../agent/coding/updates.ts";
 import { allowedEnvironment } from "../../../agent/process/environment.ts";
@@ -48,8 +48,8 @@ export function record(mode: "autonomous" | "ask" = "autonomous"): Recorded {
         recorded.updates.push(update);
         recorded.onUpdate?.(update);
       },
-      onPermission(call, options) {
-        const decision = decidePermission(mode, options);
+      onPermission({ call, options }) {
+        const decision = mode === "ask" ? reject(options, { by: "policy", refusal: "No." }) : allow(options);
         recorded.permissions.push(`${call.title}: ${decision.recorded.outcome}`);
         return decision.response;
       },

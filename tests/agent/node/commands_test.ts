@@ -17,6 +17,8 @@ function makeTarget(told: string[], during: (entry: string) => Promise<void> = (
     stop: (id, { keep }) => note(`stop ${id} ${keep}`),
     sendPrompt: (id, { messageId, text }) => note(`prompt ${id} ${messageId} ${text}`),
     cancelPrompt: (id, messageId) => note(`cancel ${id} ${messageId}`),
+    answerPermission: (id, { requestId, outcome, optionId, by }) =>
+      void note(`permission ${id} ${requestId} ${outcome} ${optionId} ${by}`),
     drain: () => void note("drain"),
   };
 }
@@ -46,6 +48,7 @@ Deno.test("every kind of command reaches the workspaces, in order, and is then n
         frame(3, { kind: "prompt.cancel", messageId: MESSAGE }),
         stop(4),
         frame(5, { kind: "noop" }),
+        frame(6, { kind: "permission.respond", requestId: MESSAGE, outcome: "answered", optionId: "yes", by: "ada" }),
       ]
     ) await inbox.store(command);
     await using commands = new Commands({ inbox, target: makeTarget(told), log: silent });
@@ -56,9 +59,10 @@ Deno.test("every kind of command reaches the workspaces, in order, and is then n
       `prompt ${WORKSPACE} ${MESSAGE} go on`,
       `cancel ${WORKSPACE} ${MESSAGE}`,
       `stop ${WORKSPACE} true`,
+      `permission ${WORKSPACE} ${MESSAGE} answered yes ada`,
     ]);
     assertEquals(await inbox.pending(), []);
-    await inbox.store(frame(6, { kind: "node.drain" }));
+    await inbox.store(frame(7, { kind: "node.drain" }));
     await commands.apply();
     await commands.settled();
     assertEquals(told.at(-1), "drain");

@@ -1,8 +1,12 @@
 import { assert, assertEquals } from "@std/assert";
 import type { Frame } from "../../../agent/node/live_text.ts";
+import { PermissionDesk } from "../../../agent/node/permission_desk.ts";
 import { Recorder } from "../../../agent/node/recorder.ts";
+import { Tell } from "../../../agent/node/tell.ts";
 import { OpenMessages } from "../../../agent/store/open_messages.ts";
+import { Reports } from "../../../agent/store/reports.ts";
 import { newId } from "../../../lib/ids.ts";
+import { requestPermission } from "../../../lib/wire/permission.ts";
 import { makeOutbox, silent, waitingContents, withDatabase } from "../store/fixture.ts";
 import { setClock } from "../../set_clock.ts";
 import { eventually } from "./node_harness.ts";
@@ -20,26 +24,32 @@ function withRecorder(
     openMessages: OpenMessages;
     waiting: () => Promise<string[]>;
     workspaceId: string;
+    desk: PermissionDesk;
+    reports: Reports;
   }) => Promise<void>,
-  permissionMode: "autonomous" | "ask" = "autonomous",
+  mode: "autonomous" | "ask" = "autonomous",
 ) {
   return withDatabase(async (db) => {
     const [outbox, openMessages, workspaceId] = [makeOutbox(db), new OpenMessages(db), newId()];
     const frames: Frame[] = [];
+    const reports = new Reports(db);
+    const desk = new PermissionDesk(new Tell(reports, workspaceId));
     const again = () =>
       new Recorder({
         workspaceId,
         projectId: newId(),
         sessionId: newId(),
         cwd: "/home/ada/checkout",
-        permissionMode,
+        permissions: { mode, policy: { reads: true, edits: true }, timeoutMs: 60_000 },
+        desk,
         outbox,
         openMessages,
         live: (frame) => frames.push(frame),
         log: silent,
       });
     await using recorder = again();
-    await work({ recorder, again, openMessages, waiting: () => waitingContents(outbox, workspaceId), workspaceId });
+    const waiting = () => waitingContents(outbox, workspaceId);
+    await work({ recorder, again, openMessages, waiting, workspaceId, desk, reports });
   });
 }
 
@@ -94,20 +104,61 @@ Deno.test("thousands of messages at once are all written, in order", () =>
     assertEquals(recorder.lastAnswer, "message 2999");
   }));
 
-Deno.test("a tool call that is refused because the project asks says so, before what the coding agent says of it", () =>
-  withRecorder(async ({ recorder, waiting }) => {
-    const call = { toolCallId: "t1", title: "rm -r build" };
-    const options = [
-      { optionId: "yes", name: "Allow", kind: "allow_once" as const },
-      { optionId: "no", name: "Reject", kind: "reject_once" as const },
-    ];
-    assertEquals(recorder.permit(call, options), { outcome: { outcome: "selected", optionId: "no" } });
+const OPTIONS = [
+  { optionId: "yes", name: "Allow", kind: "allow_once" as const },
+  { optionId: "no", name: "Reject", kind: "reject_once" as const },
+];
+const CALL = { toolCallId: "t1", title: "rm -r build" };
+const nobody = { optionId: null, by: null };
+
+Deno.test("a call that asks waits for its answer; a refusal stands before what the coding agent says of it", () =>
+  withRecorder(async ({ recorder, waiting, desk, reports, workspaceId }) => {
+    const { signal } = new AbortController();
+    const permitted = recorder.permit({ call: CALL, options: OPTIONS, signal });
+    const report = await eventually(() => reports.oldest(workspaceId));
+    const asked = requestPermission.parse(report.body);
+    assertEquals([asked.title, asked.toolCallId, asked.options], ["rm -r build", "t1", OPTIONS]);
+    desk.respond(newId(), { outcome: "answered", optionId: "yes", by: "eve" });
+    desk.respond(asked.requestId, { outcome: "answered", optionId: "no", by: "ada" });
+    assertEquals(await permitted, { outcome: { outcome: "selected", optionId: "no" } });
     const output = { type: "content" as const, content: "Not permitted." };
     recorder.take({ sessionUpdate: "tool_call_update", toolCallId: "t1", status: "failed", content: [output] });
-    // Without an option to refuse there is still a word on it.
-    assertEquals(recorder.permit({ ...call, toolCallId: "t2" }, []), { outcome: { outcome: "cancelled" } });
-    recorder.take({ sessionUpdate: "tool_call_update", toolCallId: "t2", status: "failed" });
     await recorder.endTurn({ interrupted: false });
-    const refused = "Refused, because this project asks for permission and nobody can be asked here.";
-    assertEquals(await waiting(), [`${refused}\nNot permitted.`, refused]);
+    assertEquals(await waiting(), ["Rejected by ada.\nNot permitted."]);
+  }, "ask"));
+
+Deno.test("a request that is not waited for any more is closed at the edge, one that ended there is not", () =>
+  withRecorder(async ({ recorder, desk, reports, workspaceId }) => {
+    const turn = new AbortController();
+    const permitted = recorder.permit({ call: CALL, options: OPTIONS, signal: turn.signal });
+    const report = await eventually(() => reports.oldest(workspaceId));
+    turn.abort();
+    assertEquals(await permitted, { outcome: { outcome: "cancelled" } });
+    await reports.done(report.id);
+    const close = await eventually(() => reports.oldest(workspaceId));
+    const { requestId } = requestPermission.parse(report.body);
+    assertEquals(close.path, `/api/workspaces/${workspaceId}/permissions/${requestId}/close`);
+    assertEquals(close.body, { outcome: "cancelled" });
+    await reports.done(close.id);
+
+    const { signal } = new AbortController();
+    const second = recorder.permit({ call: { ...CALL, toolCallId: "t2" }, options: OPTIONS, signal });
+    const again = await eventually(() => reports.oldest(workspaceId));
+    desk.respond(requestPermission.parse(again.body).requestId, { outcome: "expired", ...nobody });
+    assertEquals(await second, { outcome: { outcome: "selected", optionId: "no" } });
+    await reports.done(again.id);
+    assertEquals(await reports.oldest(workspaceId), null);
+  }, "ask"));
+
+Deno.test("what the project's rules allow is not asked, and what an edge refuses to ask is refused", () =>
+  withRecorder(async ({ recorder, desk, reports, workspaceId }) => {
+    const checkout = await Deno.makeTempDir();
+    const { signal } = new AbortController();
+    // The checkout of this recorder is not there, so it is not certain that anything lies inside.
+    const edit = { toolCallId: "t3", title: "Edit", kind: "edit", locations: [{ path: `${checkout}/a.txt` }] };
+    const permitted = recorder.permit({ call: edit, options: OPTIONS, signal });
+    const report = await eventually(() => reports.oldest(workspaceId));
+    desk.respond(requestPermission.parse(report.body).requestId, { outcome: "refused", ...nobody });
+    assertEquals(await permitted, { outcome: { outcome: "selected", optionId: "no" } });
+    await Deno.remove(checkout);
   }, "ask"));

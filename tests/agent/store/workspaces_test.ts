@@ -18,6 +18,8 @@ const RUNTIME: Runtime = {
   outputCommit: null,
   codingAgent: "demo",
   permissionMode: "autonomous",
+  permissionPolicy: { reads: true, edits: true },
+  permissionTimeoutMs: 60_000,
   prompt: { messageId: SESSION, text: "say hello" },
   limits: { maxCostUsd: null, maxMinutes: null },
   credentials: { MODEL_KEY: "sk-very-secret-value" },
