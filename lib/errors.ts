@@ -36,6 +36,7 @@ const STATUS: Record<ErrorCode, number> = {
   credentials_missing: 400,
   node_fenced: 410,
   node_busy: 409,
+  node_unreachable: 409,
   node_lifecycle_conflict: 409,
   upgrade_required: 426,
   rate_limited: 429,

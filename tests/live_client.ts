@@ -16,16 +16,25 @@ export class LiveClient implements AsyncDisposable {
   readonly #opened = Promise.withResolvers<void>();
   #changed = Promise.withResolvers<void>();
 
-  constructor(url: string, client: Client, options: { projectId: string; after?: string }) {
+  /** The code with which the socket was closed. */
+  readonly closed: Promise<number>;
+
+  constructor(url: string, client: Client, options: { path: string; after?: string }) {
     const after = options.after === undefined ? "" : `?after=${encodeURIComponent(options.after)}`;
-    const address = `${url.replace("http", "ws")}/api/projects/${options.projectId}/ws${after}`;
+    const address = url.replace("http", "ws") + options.path + after;
     this.#socket = new WebSocket(address, { headers: { authorization: `Bearer ${client.key}` } });
+    this.closed = new Promise((resolve) => this.#socket.on("close", (code) => resolve(code)));
     this.#socket.on("error", (error) => this.#opened.reject(error));
     this.#socket.on("message", (data) => this.#take(serverFrame.parse(JSON.parse(data.toString()))));
   }
 
   static async open(test: Pick<TestEdge, "url" | "admin">, projectId: string, after?: string): Promise<LiveClient> {
-    const live = new LiveClient(test.url, test.admin, { projectId, after });
+    return await LiveClient.openAt(test.url, test.admin, { path: `/api/projects/${projectId}/ws`, after });
+  }
+
+  /** Follows at any address of live messages, as any user. */
+  static async openAt(url: string, client: Client, at: { path: string; after?: string }): Promise<LiveClient> {
+    const live = new LiveClient(url, client, at);
     await live.#opened.promise;
     return live;
   }

@@ -17,6 +17,8 @@ export interface CommandTarget {
   stop(workspaceId: string, options: { keep: boolean }): Promise<void>;
   sendPrompt(workspaceId: string, prompt: { messageId: string; text: string }): Promise<void>;
   cancelPrompt(workspaceId: string, messageId: string): Promise<void>;
+  /** Returns before the relay stands: nothing waits for a reader. */
+  openRelay(workspaceId: string, relayId: string): void;
   answerPermission(workspaceId: string, answer: { requestId: string } & Answer): void;
   drain(): void;
 }
@@ -95,6 +97,8 @@ export class Commands implements AsyncDisposable {
 
 /** Commands of one line wait for each other. */
 function lineOf(frame: CommandFrame): string {
+  // A reader needs nothing of what is done before, and must not wait for it.
+  if (frame.kind === "relay.open") return frame.relayId;
   return "workspaceId" in frame ? frame.workspaceId : "node";
 }
 
@@ -108,6 +112,8 @@ async function dispatch(target: CommandTarget, frame: CommandFrame): Promise<voi
       return await target.sendPrompt(frame.workspaceId, { messageId: frame.messageId, text: frame.text });
     case "prompt.cancel":
       return await target.cancelPrompt(frame.workspaceId, frame.messageId);
+    case "relay.open":
+      return target.openRelay(frame.workspaceId, frame.relayId);
     case "permission.respond": {
       const { workspaceId, requestId, outcome, optionId, by } = frame;
       return target.answerPermission(workspaceId, { requestId, outcome, optionId, by });

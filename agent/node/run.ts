@@ -162,6 +162,7 @@ function commandTarget(workspaces: Workspaces, drain: () => void): CommandTarget
     stop: (workspaceId, options) => workspaces.stop(workspaceId, options),
     sendPrompt: (workspaceId, prompt) => workspaces.sendPrompt(workspaceId, prompt),
     cancelPrompt: (workspaceId, messageId) => workspaces.cancelPrompt(workspaceId, messageId),
+    openRelay: (workspaceId, relayId) => workspaces.openRelay(workspaceId, relayId),
     answerPermission: (workspaceId, answer) => workspaces.answerPermission(workspaceId, answer),
     drain,
   };

@@ -47,7 +47,7 @@ export async function keepWorkspace(state: WorkspaceState): Promise<void> {
 }
 
 export async function removeWorkspace(state: WorkspaceState): Promise<void> {
-  await state.quieten();
+  await Promise.all([state.quieten(), state.parts.relays.endOf(state.id)]);
   await removeFolder(folderOf(state.parts.db, state.id));
   await state.tell.status({ status: "stopped" });
   await state.change(() => ({ phase: "stopped", promptState: "none", promptText: null }));

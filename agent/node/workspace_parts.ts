@@ -10,6 +10,7 @@ import type { Reports } from "../store/reports.ts";
 import type { WorkspaceRows } from "../store/workspaces.ts";
 import type { Frame } from "./live_text.ts";
 import type { Mirrors } from "./mirror.ts";
+import type { Relays } from "./relays.ts";
 
 export interface WorkspacesOptions {
   config: AgentConfig;
@@ -26,6 +27,8 @@ export interface WorkspacesOptions {
 export interface WorkspaceParts extends WorkspacesOptions {
   mirrors: Mirrors;
   prewarm: Prewarm;
+  /** Terminals of people in the workspaces. */
+  relays: Relays;
   /** Mirrors that no workspace needs may go. */
   evictMirrors: () => Promise<void>;
 }

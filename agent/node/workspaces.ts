@@ -7,10 +7,12 @@ import { messageOf } from "../../lib/errors.ts";
 import { endProcesses } from "../../lib/end_processes.ts";
 import type { Report } from "../store/reports.ts";
 import { Mirrors } from "./mirror.ts";
+import { isLeaving } from "./phase.ts";
+import { Relays } from "./relays.ts";
 import type { Answer } from "./permission_desk.ts";
 import { Tell } from "./tell.ts";
 import { Workspace } from "./workspace.ts";
-import { folderOf, type WorkspaceParts, type WorkspacesOptions } from "./workspace_parts.ts";
+import { checkoutOf, folderOf, type WorkspaceParts, type WorkspacesOptions } from "./workspace_parts.ts";
 
 export type { WorkspacesOptions } from "./workspace_parts.ts";
 
@@ -21,6 +23,7 @@ export class Workspaces implements AsyncDisposable {
   readonly #parts: WorkspaceParts;
   readonly #prewarm: Prewarm;
   readonly #mirrors: Mirrors;
+  readonly #relays: Relays;
   readonly #all = new Map<string, Workspace>();
   #draining = false;
 
@@ -29,8 +32,10 @@ export class Workspaces implements AsyncDisposable {
     const cwd = `${db.dataDir}/warm`;
     this.#prewarm = new Prewarm({ size: config.prewarmPoolSize, cwd, instanceId: db.instanceId, log });
     this.#mirrors = new Mirrors({ ...config, dataDir: db.dataDir }, log);
+    this.#relays = new Relays({ ...options, instanceId: db.instanceId, find: (id) => this.#findCheckout(id) });
     this.#parts = {
       ...options,
+      relays: this.#relays,
       prewarm: this.#prewarm,
       mirrors: this.#mirrors,
       evictMirrors: () => this.#evictMirrors(),
@@ -97,6 +102,11 @@ export class Workspaces implements AsyncDisposable {
     this.#all.get(workspaceId)?.refreshLive();
   }
 
+  /** Dials a socket for a reader of the workspace: its terminal, or the state of its git. */
+  openRelay(workspaceId: string, relayId: string): void {
+    this.#relays.open(workspaceId, relayId);
+  }
+
   /** Ends every workspace that the edge does not want any more. */
   retain(wanted: string[]): void {
     const now = Date.now();
@@ -128,7 +138,8 @@ export class Workspaces implements AsyncDisposable {
 
   /** Ends every process; what was not finished is carried on by the next start. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all([...this.#all.values()].map((workspace) => workspace[Symbol.asyncDispose]()));
+    const parts = [this.#relays, ...this.#all.values()];
+    await Promise.all(parts.map((part) => part[Symbol.asyncDispose]()));
     await this.#prewarm[Symbol.asyncDispose]();
   }
 
@@ -136,6 +147,14 @@ export class Workspaces implements AsyncDisposable {
     const workspace = new Workspace(row, this.#parts, () => this.#all.delete(row.workspaceId));
     this.#all.set(row.workspaceId, workspace);
     return workspace;
+  }
+
+  async #findCheckout(workspaceId: string): Promise<{ path: string; base: string | null } | null> {
+    const row = this.#all.has(workspaceId) ? await this.#parts.rows.get(workspaceId) : null;
+    // Before its branch is known the checkout is not whole yet.
+    if (!row?.branch || isLeaving(row.phase)) return null;
+    const base = row.facts?.base;
+    return { path: checkoutOf(this.#parts.db, workspaceId), base: typeof base === "string" ? base : null };
   }
 
   async #evictMirrors(): Promise<void> {

@@ -12,8 +12,8 @@ export interface ClientOptions {
 
 interface Events {
   open: () => void;
-  /** Text and binary frames alike come as bytes. */
-  message: (data: { toString(): string }, isBinary: boolean) => void;
+  /** Text and binary frames alike come as bytes, of a kind whose `toString` reads them as UTF-8. */
+  message: (data: Uint8Array, isBinary: boolean) => void;
   ping: () => void;
   pong: () => void;
   error: (error: Error) => void;
@@ -27,7 +27,7 @@ export default class WebSocket {
   readonly bufferedAmount: number;
   constructor(address: string, options?: ClientOptions);
   on<Name extends keyof Events>(event: Name, listener: Events[Name]): this;
-  send(data: string): void;
+  send(data: string | Uint8Array): void;
   ping(): void;
   close(code?: number, reason?: string): void;
   terminate(): void;

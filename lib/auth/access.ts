@@ -61,6 +61,24 @@ export async function requireWorkspace(edge: Edge, user: UserRecord, workspaceId
   return workspace;
 }
 
+/** A workspace whose files and conversation the user may see: who left the project sees its code no more. */
+export async function requireCheckout(edge: Edge, user: UserRecord, workspaceId: string): Promise<WorkspaceRecord> {
+  const workspace = await requireWorkspace(edge, user, workspaceId);
+  if (workspace.projectId) await requireProject(edge, user, workspace.projectId);
+  return workspace;
+}
+
+/**
+ * A workspace in which the user may have a terminal: on their own machine, and no other. Throws `not_found` where they
+ * may not even see it, `forbidden` where it is another member's.
+ */
+export async function requireTerminal(edge: Edge, user: UserRecord, workspaceId: string): Promise<WorkspaceRecord> {
+  const workspace = await requireCheckout(edge, user, workspaceId);
+  const node = await readNode(edge.store, workspace.nodeId);
+  if (node?.ownerId === user.id) return workspace;
+  throw new AppError("forbidden", "Only the owner of the workspace's machine gets a terminal in it.");
+}
+
 export async function requireNode(edge: Edge, user: UserRecord, nodeId: string): Promise<NodeRecord> {
   const node = await readNode(edge.store, nodeId);
   if (!node || (node.ownerId !== user.id && user.role !== "admin")) throw notFound("node");

@@ -17,6 +17,9 @@ const CLOSE_ABOVE = 8 * 1024 * 1024;
 const NEWER_SOCKET = 4409;
 const FENCED = 4410;
 
+/** A reader that called for the node's relay does not wait longer than this. */
+const RELAY_CALL_MAX_MS = 60_000;
+
 /** Workspaces whose session a link remembers, and frames that may wait: an agent that sends more is not ours. */
 const KNOWN_MAX = 1_000;
 const FRAMES_MAX = 1_000;
@@ -166,6 +169,11 @@ async function toFrame(edge: Edge, row: CommandRecord): Promise<CommandFrame> {
       return { ...base, kind: row.kind, workspaceId: row.workspaceId, run: row.run, keep: row.keep };
     case "prompt.cancel":
       return { ...base, kind: row.kind, workspaceId: row.workspaceId, messageId: row.messageId };
+    case "relay.open": {
+      // Whoever asked has gone long since.
+      if (edge.clock() - row.at > RELAY_CALL_MAX_MS) return { ...base, kind: "noop" };
+      return { ...base, kind: row.kind, workspaceId: row.workspaceId, relayId: row.relayId };
+    }
     case "node.drain":
       return { ...base, kind: row.kind };
     case "permission.respond": {

@@ -59,6 +59,12 @@ export function isWorking(workspace: WorkspaceRecord): boolean {
   return workspace.keptUntil === null && ["creating", "ready", "running"].includes(workspace.status);
 }
 
+/** Whether its checkout is on its machine, or is being made there: live, or kept for inspection. */
+export function isOpen(workspace: WorkspaceRecord): boolean {
+  return workspace.status !== "stopping" && workspace.status !== "stopped" &&
+    (workspace.status !== "error" || workspace.keptUntil !== null);
+}
+
 /** Whether a checkout of the project is still on some node. */
 export async function hasLiveWorkspaces(store: Store, projectId: string): Promise<boolean> {
   for await (const entry of store.kv.list({ prefix: ["workspaceByProject", projectId] }, { reverse: true })) {

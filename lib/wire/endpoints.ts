@@ -7,6 +7,7 @@ import * as account from "./account.ts";
 import * as credential from "./credential.ts";
 import { pageOf, pageQuery, uuid } from "./common.ts";
 import * as deadLetter from "./dead_letter.ts";
+import { gitAnswer } from "./git_state.ts";
 import { endpoint } from "./endpoint.ts";
 import * as message from "./message.ts";
 import * as node from "./node.ts";
@@ -235,6 +236,10 @@ export const endpoints = {
     idempotent: true,
   }),
   readWorkspace: endpoint("user", `GET ${W}`, { summary: "One workspace", answer: workspace.workspace }),
+  readGit: endpoint("user", `GET ${W}/git`, {
+    summary: "What git says of the checkout now, and everything that differs from where the run began",
+    answer: gitAnswer,
+  }),
   deleteWorkspace: endpoint("user", `DELETE ${W}`, {
     summary: "Stop a workspace and remove its files; refused while its task is live",
     answer: workspace.workspace,

@@ -35,6 +35,7 @@ export const errorCode = z.enum([
   "credentials_missing",
   "node_fenced",
   "node_busy",
+  "node_unreachable",
   "node_lifecycle_conflict",
   "upgrade_required",
   "rate_limited",

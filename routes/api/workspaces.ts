@@ -1,5 +1,5 @@
 /** Workspaces: opened and stopped by hand, and everything that a node reports of one. */
-import { requireProject, requireWorkspace } from "../../lib/auth/access.ts";
+import { requireCheckout, requireProject, requireWorkspace } from "../../lib/auth/access.ts";
 import { refuseFenced } from "../../lib/auth/callers.ts";
 import { appendBatch } from "../../lib/chat/append.ts";
 import { AppError } from "../../lib/errors.ts";
@@ -13,6 +13,7 @@ import { reportWorkspace } from "../../lib/tasks/report.ts";
 import { readRuntime } from "../../lib/tasks/runtime.ts";
 import { stopManualSession } from "../../lib/tasks/stop_session.ts";
 import { reportTurn } from "../../lib/tasks/turn.ts";
+import { readGit } from "../../lib/workspaces/git.ts";
 import { endpoints } from "../../lib/wire/endpoints.ts";
 import type { App } from "../_context.ts";
 import { serve } from "../_endpoint.ts";
@@ -25,6 +26,9 @@ export function mountWorkspaces(app: App): void {
   });
   serve(app, endpoints.readWorkspace, async ({ edge, user, params }) => {
     return toWorkspace(await requireWorkspace(edge, user, params.workspaceId!));
+  });
+  serve(app, endpoints.readGit, async ({ edge, user, params }) => {
+    return await readGit(edge, await requireCheckout(edge, user, params.workspaceId!));
   });
   serve(app, endpoints.deleteWorkspace, async ({ edge, user, params }) => {
     const workspace = await requireWorkspace(edge, user, params.workspaceId!);

@@ -3,6 +3,7 @@ import type { z } from "zod";
 import { readInstructions } from "../../agent/coding/demo_language.ts";
 import { commandFrame, helloFrame, refreshFrame, toEdgeFrame, upgradeFrame } from "../../lib/wire/control.ts";
 import { serverFrame } from "../../lib/wire/feed.ts";
+import { relayToAgentFrame, relayToEdgeFrame } from "../../lib/wire/relay.ts";
 
 const DOCUMENT = new URL("../../docs/protocol.md", import.meta.url);
 
@@ -49,4 +50,9 @@ Deno.test("the demo coding agent understands each line that docs/protocol.md tea
   const [other] = readInstructions("paint the fence");
   assert(other?.kind === "say");
   assertStringIncludes(other.text, "paint the fence");
+});
+
+Deno.test("every frame of the relay stands in docs/protocol.md, and no other", async () => {
+  const frames = [...typesOf(relayToAgentFrame.options), ...typesOf(relayToEdgeFrame.options)];
+  assertEquals(firstCells(await readPart("Relay")).toSorted(), [...new Set(frames)].toSorted());
 });

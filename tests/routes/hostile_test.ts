@@ -13,7 +13,7 @@ function parametersOf(endpoint: Endpoint): string[] {
   return [...endpoint.path.matchAll(/:(\w+)/g)].map(([, name]) => name!);
 }
 
-/** Makes calls one by one; whatever is refused must have changed nothing. */
+/** Makes calls one by one; whatever is refused must have changed nothing, but for the call to a machine that is away. */
 async function callAll(
   world: World,
   endpoint: Endpoint,
@@ -26,7 +26,10 @@ async function callAll(
     const fault = findFault(endpoint, reply);
     assertEquals(fault, null, `${endpoint.method} ${endpoint.path} with ${what}: ${fault}`);
     const after = await world.dump();
-    if (reply.status >= 400) assertEquals(after, before, `${endpoint.path} with ${what} was refused and wrote`);
+    const asksMachine = endpoint.path.endsWith("/git");
+    if (reply.status >= 400 && !asksMachine) {
+      assertEquals(after, before, `${endpoint.path} with ${what} was refused and wrote`);
+    }
     before = after;
     replies.set(what, reply);
   }

@@ -17,6 +17,7 @@ function makeTarget(told: string[], during: (entry: string) => Promise<void> = (
     stop: (id, { keep }) => note(`stop ${id} ${keep}`),
     sendPrompt: (id, { messageId, text }) => note(`prompt ${id} ${messageId} ${text}`),
     cancelPrompt: (id, messageId) => note(`cancel ${id} ${messageId}`),
+    openRelay: (id, relayId) => void note(`relay ${id} ${relayId}`),
     answerPermission: (id, { requestId, outcome, optionId, by }) =>
       void note(`permission ${id} ${requestId} ${outcome} ${optionId} ${by}`),
     drain: () => void note("drain"),
