@@ -198,6 +198,8 @@ export class AcpSession implements AsyncDisposable {
       await this.#drain();
       this.#releaseFailure();
       accept();
+      // One that is told to end may still answer, as if somebody had cancelled its turn.
+      if (this.#stalled !== null && !this.#isCancelling) return { error: this.#stalled, costUsd: this.#costUsd };
       return { stopReason: answer.stopReason, tokens: toTokens(answer.usage), costUsd: this.#costUsd };
     } catch (error) {
       await this.#drain();

@@ -28,6 +28,8 @@ const CLAUDE_ENV = {
   CLAUDE_ENABLE_BYTE_WATCHDOG: "1",
   CLAUDE_BYTE_STREAM_IDLE_TIMEOUT_MS: "120000",
   CLAUDE_AGENT_ACP_PROTOCOL: "v1",
+  // Without it newer models get no list of steps, and nobody sees a plan.
+  CLAUDE_CODE_ENABLE_TODO_TOOLS: "1",
   // As root it refuses to skip permission prompts without this.
   IS_SANDBOX: "1",
 };

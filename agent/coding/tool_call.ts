@@ -105,10 +105,12 @@ export function toToolMessage(
   return { content: contentOf(call) || fallback, toolMetadata: metadata, truncatedBytes };
 }
 
+/** A command may name the files that it will touch: what is run says more. */
 function findTarget(call: ToolCall, cwd: string): string | null {
-  if (call.path) return shorten(call.path, cwd);
   const command = fieldOf(call.rawInput, "command");
-  return typeof command === "string" && command !== "" ? command : null;
+  const isRun = typeof command === "string" && command !== "";
+  if (isRun && (call.kind === "execute" || call.path === null)) return command;
+  return call.path === null ? null : shorten(call.path, cwd);
 }
 
 function shorten(path: string, cwd: string): string {

@@ -263,3 +263,9 @@ Deno.test("a command's output is told without the fence around it, other output 
   const { finished } = playTurn(outputs.map(call));
   assertEquals(finished.map((row) => row.content), ["hello\nyou", outputs[1], outputs[2]]);
 });
+
+Deno.test("a command is named by what is run, not by the files that it may touch", () => {
+  const fields = { toolCallId: "c1", kind: "execute", locations: [{ path: "/home/ada/checkout/a.txt" }] };
+  const call = { sessionUpdate: "tool_call", ...fields, status: "completed", rawInput: { command: "make a.txt" } };
+  assertEquals(playTurn([call]).finished[0]?.toolMetadata?.target, "make a.txt");
+});

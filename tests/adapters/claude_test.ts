@@ -1,0 +1,240 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { join } from "node:path";
+import { listProcesses, selectMarked } from "../../lib/processes.ts";
+import { fail, say, type Script, think, use } from "../fakes/model_server.ts";
+import { needing } from "./packages.ts";
+import { MODEL_KEY, shapeOf, World } from "./world.ts";
+
+const ANSWER = Array.from({ length: 120 }, (_, i) => `word${i}`).join(" ");
+const NO_RETRY = { "x-should-retry": "false" };
+const NEVER = new Promise<never>(() => {});
+
+function claude(name: string, fn: () => Promise<void>): void {
+  Deno.test({ ...needing("claude", `Claude: ${name}`), fn });
+}
+
+claude("an answer in many deltas is one message, with its thoughts, cost and tokens", async () => {
+  const script: Script = () => [think("First I look around."), say(ANSWER, 60)];
+  await using world = await World.make({ codingAgent: "claude", script });
+  const { task, messages } = await world.run("Tell me about the words");
+  assertEquals(task.status, "completed", task.errorMessage ?? "");
+  assertEquals(shapeOf(messages), [
+    ["user", "Tell me about the words"],
+    ["thinking", "First I look around."],
+    ["assistant", ANSWER],
+  ]);
+  assertEquals(task.tokens, { input: 1_000, output: 200, total: 1_200 });
+  assert((task.costUsd ?? 0) > 0, "no cost on the task");
+  assertEquals(world.model.asked[0]?.prompt, "Tell me about the words");
+  assertEquals([...world.model.keys], [MODEL_KEY]);
+});
+
+claude("a plan, a file and a command, by several tools at once", async () => {
+  const script: Script = ({ results, said }) => {
+    const answers = said.filter(({ role }) => role === "assistant").length;
+    const step = (subject: string) => use("TaskCreate", { subject, description: subject });
+    if (answers === 0) return [step("Write the file"), step("Check it")];
+    if (answers > 1) return [say(results.map(({ name, isError }) => `${name} ${isError ? "no" : "yes"}`).join(", "))];
+    return [
+      say("Now I write."),
+      use("Write", { file_path: "notes/new.txt", content: "Hello from Claude\n" }),
+      use("Bash", { command: "echo made > made.txt && cat made.txt", description: "Makes a file" }),
+    ];
+  };
+  await using world = await World.make({ codingAgent: "claude", script });
+  const { task, messages } = await world.run("Write the notes");
+  assertEquals(task.status, "completed", task.errorMessage ?? "");
+  const [plan, said, ...rest] = messages.slice(1).filter(({ role }, i, all) =>
+    role !== "plan" || all[i + 1]?.role !== "plan"
+  );
+  assertEquals([plan?.role, plan?.content], ["plan", "- [ ] Write the file\n- [ ] Check it"]);
+  assertEquals([said?.role, said?.content], ["assistant", "Now I write."]);
+  // Two at once end in either order.
+  const write = rest.find(({ toolMetadata }) => toolMetadata?.tool === "Write")?.toolMetadata;
+  assertEquals([write?.status, write?.target, write?.permission?.outcome], [
+    "completed",
+    "notes/new.txt",
+    "allow_once",
+  ]);
+  assertStringIncludes(write?.diff ?? "", "+Hello from Claude");
+  const bash = rest.find(({ toolMetadata }) => toolMetadata?.tool === "Bash");
+  assertEquals([bash?.toolMetadata?.status, bash?.content], ["completed", "made"]);
+  assertEquals(bash?.toolMetadata?.target, "echo made > made.txt && cat made.txt");
+  assertEquals(rest.at(-1)?.content, "Write yes, Bash yes");
+  assertEquals(await world.repository.show(task.outputBranch!, "notes/new.txt"), "Hello from Claude");
+  assertEquals(await world.repository.show(task.outputBranch!, "made.txt"), "made");
+});
+
+claude("a follow-up asked meanwhile goes on with the same conversation", async () => {
+  const asked = Promise.withResolvers<void>();
+  const script: Script = ({ prompt }) =>
+    prompt.includes("more")
+      ? [say("Here is more.")]
+      : [say("The beginning, "), { kind: "hold", until: asked.promise }, say("the end.")];
+  await using world = await World.make({ codingAgent: "claude", script });
+  const { taskId, sessionId } = await world.submit("Tell a story");
+  await world.live.task(taskId, "in_progress");
+  const messageId = crypto.randomUUID();
+  const prompt = await world.session(sessionId, "POST /prompts", { messageId, text: "And more of it" });
+  assertEquals(prompt.status, 202, JSON.stringify(prompt.body));
+  asked.resolve();
+  const task = await world.live.task(taskId, "completed", "failed");
+  assertEquals(task.status, "completed", task.errorMessage ?? "");
+  const messages = await world.messages(sessionId);
+  assertEquals(messages.filter(({ role }) => role === "user").map(({ content }) => content), [
+    "Tell a story",
+    "And more of it",
+  ]);
+  assertEquals(messages.at(-1)?.content, "Here is more.");
+  const second = world.model.asked.find((conversation) => conversation.prompt === "And more of it");
+  assertStringIncludes(JSON.stringify(second?.said), "the end.");
+});
+
+claude("an interrupt ends the turn and not the task; cancel ends it, and leaves no process", async () => {
+  const script: Script = ({ prompt }) =>
+    prompt.includes("short")
+      ? [say("Short, then."), { kind: "hold", until: NEVER }]
+      : [say("A long story. "), { kind: "hold", until: NEVER }];
+  await using world = await World.make({ codingAgent: "claude", script });
+  const { taskId, sessionId } = await world.submit("Tell a long story");
+  await liveText(world, "A long story.");
+  assertEquals((await world.session(sessionId, "POST /interrupt")).body, { interrupted: true });
+  const waiting = await world.live.until(
+    "the next prompt",
+    (frame) =>
+      frame.type === "task.updated" && frame.task.id === taskId && frame.task.executionStep === "awaiting_prompt",
+  );
+  assert(waiting.type === "task.updated");
+  await world.session(sessionId, "POST /prompts", { messageId: crypto.randomUUID(), text: "Make it short" });
+  await liveText(world, "Short, then.");
+  const mark = await markOf(world, { nodeId: waiting.task.nodeId!, workspaceId: waiting.task.workspaceId! });
+  assert((await marked(mark)).length > 0, "the coding agent runs");
+  const cancelled = await world.test.admin.call(`POST /api/projects/${world.projectId}/tasks/${taskId}/cancel`);
+  assert(cancelled.status < 300, JSON.stringify(cancelled.body));
+  await world.live.workspace("ready", ({ keptUntil }) => keptUntil !== null);
+  await world.test.admin.call(`POST /api/projects/${world.projectId}/tasks/${taskId}/workspace/discard`);
+  await world.live.workspace("stopped");
+  assertEquals(await marked(mark), []);
+  const messages = await world.messages(sessionId);
+  const story = messages.find(({ content }) => content.startsWith("A long story"));
+  assertEquals(story?.flags?.interrupted, true);
+});
+
+claude("kill -9 of the coding agent fails the task with the reason, and the same session goes on", async () => {
+  const script: Script = ({ prompt }) =>
+    prompt.includes("again")
+      ? [say("This time it works.")]
+      : [say("Half of the work "), { kind: "hold", until: NEVER }];
+  await using world = await World.make({ codingAgent: "claude", script });
+  const { taskId, sessionId } = await world.submit("Work");
+  const running = await world.live.task(taskId, "in_progress");
+  await liveText(world, "Half of the work");
+  const mark = await markOf(world, { nodeId: running.nodeId!, workspaceId: running.workspaceId! });
+  for (const { pid } of await marked(mark)) kill(pid);
+  const failed = await world.live.task(taskId, "failed", "completed");
+  assertEquals(failed.status, "failed");
+  assertStringIncludes(failed.errorMessage ?? "", "Claude Code ended unexpectedly");
+  const path = `/api/projects/${world.projectId}/tasks/${taskId}` as const;
+  await world.test.admin.call(`PATCH ${path}`, { description: "Try again" });
+  assertEquals((await world.test.admin.call(`POST ${path}/run`, {})).status, 202);
+  const done = await world.live.task(taskId, "completed");
+  assertEquals([done.sessionId, done.run], [sessionId, 2]);
+  const messages = await world.messages(sessionId);
+  const half = messages.find(({ content }) => content.startsWith("Half of the work"));
+  assertEquals(half?.flags?.interrupted, true);
+  assertEquals(messages.at(-1)?.content, "This time it works.");
+});
+
+claude("kill -9 of our agent: the restarted one goes on with Claude's own conversation", async () => {
+  const script: Script = ({ prompt }) =>
+    prompt.includes("interrupted") ? [say("I go on.")] : [say("Half of the work "), { kind: "hold", until: NEVER }];
+  await using world = await World.make({ codingAgent: "claude", script });
+  const { taskId, sessionId } = await world.submit("Remember the word heliotrope");
+  const running = await world.live.task(taskId, "in_progress");
+  await liveText(world, "Half of the work");
+  const agent = JSON.parse(await Deno.readTextFile(join(world.nodeDirectory(running.nodeId!), "pid.json")));
+  kill(agent.pid);
+  const done = await world.live.task(taskId, "completed", "failed");
+  assertEquals(done.status, "completed", done.errorMessage ?? "");
+  const messages = await world.messages(sessionId);
+  assertEquals(messages.at(-1)?.content, "I go on.");
+  assertEquals(messages.some(({ role }) => role === "system"), true);
+  const resumed = world.model.asked.find(({ prompt }) => prompt.includes("interrupted"));
+  assertStringIncludes(JSON.stringify(resumed?.said), "heliotrope");
+  assertEquals(world.model.asked.filter(({ prompt }) => prompt.includes("heliotrope")).length, 1, "never asked twice");
+});
+
+claude("what the model's service refuses is told in our words, once, and what helps", async () => {
+  const script: Script = ({ prompt }) => fail(Number(prompt.match(/\d+/)?.[0]), NO_RETRY);
+  await using world = await World.make({ codingAgent: "claude", script });
+  const ended = await Promise.all([401, 500, 529].map((status) => world.run(`Answer ${status}`)));
+  const expected = [
+    "Store a working key on the page Credentials",
+    "failed or could not be reached",
+    "temporarily busy",
+  ];
+  for (const [i, { task, messages }] of ended.entries()) {
+    assertEquals(task.status, "failed");
+    assertStringIncludes(task.errorMessage ?? "", expected[i]!);
+    assertEquals(JSON.stringify([task, messages]).includes("the script answers"), false, "no raw text of the service");
+    assertEquals(messages.filter(({ role }) => role === "assistant"), []);
+  }
+});
+
+claude("tries after 429 and after a dropped stream are shown while they last, and then the answer", async () => {
+  const gone = Promise.withResolvers<void>();
+  const script: Script = ({ attempt }) => {
+    if (attempt === 0) return fail(429, { "retry-after": "1" });
+    if (attempt === 1) return [say("The answer is cut in "), { kind: "drop" }];
+    return [{ kind: "hold", until: gone.promise }, say("Here is the whole answer.")];
+  };
+  await using world = await World.make({ codingAgent: "claude", script });
+  const { taskId, sessionId } = await world.submit("Ask");
+  await liveText(world, "The AI service is temporarily busy. Retrying automatically…");
+  await liveText(world, "The connection to the AI service broke. Retrying automatically…");
+  gone.resolve();
+  const task = await world.live.task(taskId, "completed", "failed");
+  assertEquals(task.status, "completed", task.errorMessage ?? "");
+  const messages = await world.messages(sessionId);
+  assertEquals(messages.at(-1)?.content, "Here is the whole answer.");
+  assertEquals(messages.filter(({ role }) => role === "system").length > 0, true);
+});
+
+claude("a stream that stalls ends the task with that reason", async () => {
+  const script: Script = () => [say("It begins "), { kind: "stall" }];
+  const agentEnv = { TURN_STALL_TIMEOUT_MS: "4000" };
+  await using world = await World.make({ codingAgent: "claude", script, agentEnv });
+  const { task } = await world.run("Stall");
+  assertEquals(task.status, "failed");
+  assertStringIncludes(task.errorMessage ?? "", "Claude Code stalled");
+});
+
+/** Resolves when a growing message of the session was shown with this text in it. */
+async function liveText(world: World, text: string): Promise<void> {
+  const shown = new Map<string, string>();
+  await world.live.until(`the live text “${text}”`, (frame) => {
+    if (frame.type === "message.new") return frame.message.content.includes(text);
+    if (frame.type !== "message.live") return false;
+    shown.set(frame.messageId, (shown.get(frame.messageId) ?? "").slice(0, frame.at) + frame.text);
+    return shown.get(frame.messageId)!.includes(text);
+  });
+}
+
+/** What the processes of a workspace are marked with. */
+async function markOf(world: World, at: { nodeId: string; workspaceId: string }): Promise<string> {
+  const instance = await Deno.readTextFile(join(world.nodeDirectory(at.nodeId), "agent", "instance-id"));
+  return `${instance.trim()}/${at.workspaceId}`;
+}
+
+async function marked(mark: string) {
+  return await selectMarked(await listProcesses(), mark);
+}
+
+function kill(pid: number): void {
+  try {
+    Deno.kill(pid, "SIGKILL");
+  } catch (error) {
+    // It ended with the one that was killed before it.
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}

@@ -1,0 +1,137 @@
+/**
+ * The whole product around a real coding agent: composed edge, local provider, real agent process, the program from the
+ * cache, and a model's API by a script. Nothing of the person's own home reaches it.
+ */
+import { assertEquals } from "@std/assert";
+import { join } from "node:path";
+import { startTestEdge, type TestEdge } from "../edge.ts";
+import { ModelServer, type Script } from "../fakes/model_server.ts";
+import { LiveClient } from "../live_client.ts";
+import { TestRepository } from "../repository.ts";
+import { type PackageId, programFolder } from "./packages.ts";
+
+export const MODEL_KEY = "sk-ant-test-0123456789abcdef";
+
+export interface WorldOptions {
+  codingAgent: PackageId;
+  script: Script;
+  project?: Record<string, unknown>;
+  env?: Record<string, string>;
+  agentEnv?: Record<string, string>;
+  /** Stores no key. */
+  withoutKey?: boolean;
+  /** Files of the home, by their paths, made from the address of the model's API. */
+  home?: (modelUrl: string) => Record<string, string>;
+}
+
+export interface Shown {
+  seq: number;
+  messageId: string;
+  role: string;
+  content: string;
+  flags: { interrupted?: boolean } | null;
+  toolMetadata: {
+    tool: string;
+    status: string;
+    target?: string;
+    diff?: string;
+    permission?: { outcome: string; by: string };
+  } | null;
+}
+
+export class World implements AsyncDisposable {
+  readonly test: TestEdge;
+  readonly model: ModelServer;
+  readonly repository: TestRepository;
+  readonly live: LiveClient;
+  readonly projectId: string;
+  readonly home: string;
+  readonly #stack: AsyncDisposableStack;
+
+  private constructor(
+    parts: Pick<World, "test" | "model" | "repository" | "live" | "projectId" | "home">,
+    stack: AsyncDisposableStack,
+  ) {
+    this.test = parts.test;
+    this.model = parts.model;
+    this.repository = parts.repository;
+    this.live = parts.live;
+    this.projectId = parts.projectId;
+    this.home = parts.home;
+    this.#stack = stack;
+  }
+
+  static async make(options: WorldOptions): Promise<World> {
+    await using stack = new AsyncDisposableStack();
+    const home = await Deno.makeTempDir({ prefix: "hearth-home-" });
+    stack.defer(() => Deno.remove(home, { recursive: true }));
+    const repository = stack.use(await TestRepository.make());
+    const model = stack.use(ModelServer.start(options.script));
+    for (const [path, text] of Object.entries(options.home?.(model.url) ?? {})) {
+      await Deno.mkdir(join(home, path, ".."), { recursive: true });
+      await Deno.writeTextFile(join(home, path), text);
+    }
+    const test = stack.use(
+      await startTestEdge({
+        agents: true,
+        env: options.env,
+        agentEnv: {
+          PATH: `${programFolder(options.codingAgent)}:${Deno.env.get("PATH")}`,
+          HOME: home,
+          ANTHROPIC_BASE_URL: model.url,
+          ...options.agentEnv,
+        },
+      }),
+    );
+    if (!options.withoutKey) {
+      const stored = await test.admin.call("PUT /api/credentials/anthropic", { secret: MODEL_KEY });
+      assertEquals(stored.status < 300, true, JSON.stringify(stored.body));
+    }
+    const { id: projectId } = await test.addProject({
+      repositoryUrl: repository.path,
+      codingAgent: options.codingAgent,
+      ...options.project,
+    });
+    const live = stack.use(await LiveClient.open(test, projectId));
+    return new World({ test, model, repository, live, projectId, home }, stack.move());
+  }
+
+  async submit(description: string): Promise<{ taskId: string; sessionId: string }> {
+    const answer = await this.test.admin.call(`POST /api/projects/${this.projectId}/tasks/submit`, { description });
+    assertEquals(answer.status, 202, JSON.stringify(answer.body));
+    this.live.subscribe(answer.body.sessionId);
+    return answer.body;
+  }
+
+  /** Submits a task and follows it to its end. */
+  async run(description: string) {
+    const submitted = await this.submit(description);
+    const task = await this.live.task(submitted.taskId, "completed", "failed", "cancelled");
+    return { task, sessionId: submitted.sessionId, messages: await this.messages(submitted.sessionId) };
+  }
+
+  async messages(sessionId: string): Promise<Shown[]> {
+    const path = `/api/projects/${this.projectId}/sessions/${sessionId}/messages` as const;
+    return (await this.test.admin.call(`GET ${path}`)).body.items;
+  }
+
+  /** A call about a session, as its project's owner. */
+  async session(sessionId: string, call: `${"GET" | "POST"} /${string}`, body?: unknown) {
+    const [method, rest] = call.split(" ") as ["GET" | "POST", string];
+    return await this.test.admin.call(`${method} /api/projects/${this.projectId}/sessions/${sessionId}${rest}`, body);
+  }
+
+  /** The data directory of the node's agent. */
+  nodeDirectory(nodeId: string): string {
+    return join(this.test.edge.config.HEARTH_DATA_DIR, "nodes", nodeId);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#stack.disposeAsync();
+  }
+}
+
+/** Roles and contents, for comparing. */
+export function shapeOf(messages: Shown[]): [string, string][] {
+  return messages.map((message) => [message.role, message.content]);
+}
