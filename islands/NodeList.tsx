@@ -1,20 +1,24 @@
-/** Every machine with what it does now, its warm countdown ticking; read anew while the page is looked at. */
-import { useSignal } from "@preact/signals";
+/**
+ * Every machine with what it does now, its warm countdown ticking; read anew while the page is looked at. It can be
+ * drained, which waits for its tasks, and destroyed, which does not.
+ */
+import { type Signal, useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useContext, useEffect } from "preact/hooks";
 import { ClockContext, useTicking } from "../lib/ui/clock.ts";
+import { ConfirmButton } from "../lib/ui/ConfirmButton.tsx";
 import { NODE_STATUS, plural, VM_SIZE } from "../lib/ui/labels.ts";
 import { Empty, Notice } from "../lib/ui/Notice.tsx";
 import { Time } from "../lib/ui/Time.tsx";
 import { duration, remaining } from "../lib/ui/time.ts";
-import { type Node, nodePage } from "../lib/wire/node.ts";
+import { type Node, node as nodeSchema, nodePage, type OwnNode } from "../lib/wire/node.ts";
 import { call, sentenceOf } from "./_api.ts";
 
 const REFRESH_MS = 10_000;
 const COUNTDOWN_TICK_MS = 1_000;
 
 export interface NodeListProps {
-  nodes: Node[];
+  nodes: OwnNode[];
   warnings: string[];
   now: number;
 }
@@ -49,7 +53,7 @@ export default function NodeList(props: NodeListProps) {
           <ul class="nodes">
             {nodes.value.map((each) => (
               <li key={each.id}>
-                <NodeCard node={each} />
+                <NodeCard node={each} nodes={nodes} />
               </li>
             ))}
           </ul>
@@ -58,39 +62,112 @@ export default function NodeList(props: NodeListProps) {
   );
 }
 
-function NodeCard({ node }: { node: Node }) {
-  const beat = node.heartbeat;
+function NodeCard({ node, nodes }: { node: OwnNode; nodes: Signal<OwnNode[]> }) {
   return (
     <article class="panel node" aria-label={`Machine ${node.id.slice(-8)}`}>
       <header class="node-head">
-        <span class={`badge badge-node-${node.status}`}>{node.draining ? "Draining" : NODE_STATUS[node.status]}</span>
+        <span class={`badge badge-node-${node.status}`}>{statusOf(node)}</span>
         <code title={node.id}>{node.id.slice(-8)}</code>
         <span class="muted">{`${VM_SIZE[node.vmSize]} · ${node.provider} · ${node.location}`}</span>
         {node.health === "unreachable" ? <span class="badge badge-failed">Unreachable</span> : null}
+        <Actions node={node} nodes={nodes} />
       </header>
       {node.errorMessage ? <Notice kind="error" title="This machine failed">{node.errorMessage}</Notice> : null}
-      <dl class="node-facts">
-        <Fact name="Age">
-          <Age since={node.createdAt} />
-        </Fact>
-        {node.costSoFar === null
-          ? null
-          : <Fact name="Cost so far">{`${node.costSoFar.toFixed(2)} (${node.priceHour!.toFixed(4)} an hour)`}</Fact>}
-        <Fact name="Tasks">{String(node.claims.length)}</Fact>
-        {node.warmUntil && node.status === "warm"
-          ? (
-            <Fact name="Kept warm">
-              <Countdown until={node.warmUntil} />
-            </Fact>
-          )
-          : null}
-        <Fact name="Outbox">{beat ? plural(beat.outboxDepth, "row") : "–"}</Fact>
-        <Fact name="Dead letters" alarm={(beat?.deadLetters ?? 0) > 0}>{beat ? String(beat.deadLetters) : "–"}</Fact>
-        <Fact name="Load">{beat ? beat.load.toFixed(2) : "–"}</Fact>
-        <Fact name="Last heard">{beat ? <Time at={beat.at} /> : "never"}</Fact>
-        <Fact name="Agent">{node.agentVersion ?? "–"}</Fact>
-      </dl>
+      <Work node={node} />
+      <Facts node={node} />
     </article>
+  );
+}
+
+function statusOf(node: Node): string {
+  return node.draining && (node.status === "active" || node.status === "provisioning")
+    ? "Draining"
+    : NODE_STATUS[node.status];
+}
+
+/** What can be done by hand, for as long as the machine is not on its way out. */
+function Actions({ node, nodes }: { node: OwnNode; nodes: Signal<OwnNode[]> }) {
+  const busy = useSignal(false);
+  const failure = useSignal<string | null>(null);
+  if (node.status === "destroying" || node.status === "destroyed") return null;
+  const act = async (path: string, method: "POST" | "DELETE") => {
+    [busy.value, failure.value] = [true, null];
+    try {
+      const changed = await call(`/api/nodes/${node.id}${path}`, { method, answer: nodeSchema });
+      nodes.value = nodes.value.map((each) => each.id === node.id ? { ...each, ...changed } : each);
+    } catch (error) {
+      failure.value = sentenceOf(error);
+    }
+    busy.value = false;
+  };
+  const held = node.claims.length > 0;
+  return (
+    <>
+      <span class="node-actions">
+        {node.draining ? null : (
+          <button
+            type="button"
+            class="button small"
+            title="Give it no new work; it goes when it is empty"
+            disabled={busy.value}
+            onClick={() => void act("/drain", "POST")}
+          >
+            Drain
+          </button>
+        )}
+        <ConfirmButton
+          class="button small danger"
+          question={held ? "Destroy it and fail its tasks?" : "Destroy it?"}
+          disabled={busy.value}
+          onConfirm={() => void act(held ? "?force=true" : "", "DELETE")}
+        >
+          Destroy
+        </ConfirmButton>
+      </span>
+      {failure.value ? <Notice kind="error" title="Nothing was changed">{failure.value}</Notice> : null}
+    </>
+  );
+}
+
+function Work({ node: { tasks, claims } }: { node: OwnNode }) {
+  const others = claims.length - tasks.length;
+  if (claims.length === 0) return null;
+  return (
+    <ul class="node-work" aria-label="Tasks on it">
+      {tasks.map((task) => (
+        <li key={task.id}>
+          <a class="link clip" href={`/projects/${task.projectId}/chat/${task.sessionId}`}>{task.title}</a>
+        </li>
+      ))}
+      {others > 0 ? <li class="muted">{plural(others, "other workspace")}</li> : null}
+    </ul>
+  );
+}
+
+function Facts({ node }: { node: OwnNode }) {
+  const beat = node.heartbeat;
+  return (
+    <dl class="node-facts">
+      <Fact name="Age">
+        <Age since={node.createdAt} />
+      </Fact>
+      {node.costSoFar === null
+        ? null
+        : <Fact name="Cost so far">{`${node.costSoFar.toFixed(2)} (${node.priceHour!.toFixed(4)} an hour)`}</Fact>}
+      <Fact name="Tasks">{String(node.claims.length)}</Fact>
+      {node.warmUntil && node.status === "warm"
+        ? (
+          <Fact name="Kept warm">
+            <Countdown until={node.warmUntil} />
+          </Fact>
+        )
+        : null}
+      <Fact name="Outbox">{beat ? plural(beat.outboxDepth, "row") : "–"}</Fact>
+      <Fact name="Dead letters" alarm={(beat?.deadLetters ?? 0) > 0}>{beat ? String(beat.deadLetters) : "–"}</Fact>
+      <Fact name="Load">{beat ? beat.load.toFixed(2) : "–"}</Fact>
+      <Fact name="Last heard">{beat ? <Time at={beat.at} /> : "never"}</Fact>
+      <Fact name="Agent">{node.agentVersion ?? "–"}</Fact>
+    </dl>
   );
 }
 

@@ -40,8 +40,14 @@ export const node = z.object({
 });
 export type Node = z.infer<typeof node>;
 
+/** A node as its owner sees it: with what works on it, of the projects that are open to them. */
+export const ownNode = node.extend({
+  tasks: z.array(z.object({ id: uuid, title: z.string(), projectId: uuid, sessionId: uuid })),
+});
+export type OwnNode = z.infer<typeof ownNode>;
+
 /** A page of nodes, with what a person must know about their machines. */
-export const nodePage = pageOf(node).extend({ warnings: z.array(z.string()) });
+export const nodePage = pageOf(ownNode).extend({ warnings: z.array(z.string()) });
 
 export const createNode = z.strictObject({ vmSize: vmSize.default("medium") });
 export const createdNode = z.object({

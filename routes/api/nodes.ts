@@ -11,11 +11,14 @@ import { machineSettings } from "../../lib/nodes/machine_settings.ts";
 import { MANUAL_SCRIPT_PATH, manualScript } from "../../lib/providers/manual_install.ts";
 import { listInventoryFailures } from "../../lib/store/inventory_failures.ts";
 import { listNodes, type NodeRecord, readBeat, toNode } from "../../lib/store/nodes.ts";
+import { readMember } from "../../lib/store/projects.ts";
+import { readTask } from "../../lib/store/tasks.ts";
+import { readWorkspace } from "../../lib/store/workspaces.ts";
 import { beat } from "../../lib/tasks/beat.ts";
 import { destroyNode, drainNode } from "../../lib/tasks/retire_node.ts";
 import { FAILURES_CRITICAL } from "../../lib/tasks/reconcile.ts";
 import { endpoints } from "../../lib/wire/endpoints.ts";
-import type { Node } from "../../lib/wire/node.ts";
+import type { Node, OwnNode } from "../../lib/wire/node.ts";
 import type { App } from "../_context.ts";
 import { serve } from "../_endpoint.ts";
 
@@ -84,10 +87,27 @@ async function requireOwnNode(edge: Edge, user: UserRecord, nodeId: string): Pro
 }
 
 /** The owner's nodes as pages show them: those that exist, and those that ended within the last hour. */
-export async function readNodes(edge: Edge, userId: string): Promise<Node[]> {
+export async function readNodes(edge: Edge, userId: string): Promise<OwnNode[]> {
   const nodes = await listNodes(edge.store, userId);
   const shown = nodes.filter((node) => node.status !== "destroyed" || edge.clock() - node.updatedAt < SHOWN_MS);
-  return await Promise.all(shown.map((node) => view(edge, node)));
+  return await Promise.all(shown.map(async (node) => {
+    return { ...await view(edge, node), tasks: await readTasksOn(edge, node) };
+  }));
+}
+
+/** The tasks that hold claims on a node, where its owner may still open their project. */
+async function readTasksOn(edge: Edge, { claims, ownerId }: NodeRecord): Promise<OwnNode["tasks"]> {
+  const found = await Promise.all(claims.map(async ({ workspaceId }) => {
+    const workspace = workspaceId && await readWorkspace(edge.store, workspaceId);
+    if (!workspace || !workspace.projectId || !workspace.taskId) return [];
+    const [task, member] = await Promise.all([
+      readTask(edge.store, workspace.projectId, workspace.taskId),
+      readMember(edge.store, workspace.projectId, ownerId),
+    ]);
+    if (!task || !member) return [];
+    return [{ id: task.id, title: task.title, projectId: task.projectId, sessionId: task.sessionId }];
+  }));
+  return found.flat();
 }
 
 /** What goes wrong with a person's machines as a whole: their servers cannot be compared with the records. */

@@ -2,12 +2,12 @@
 import AddMachine from "../../islands/AddMachine.tsx";
 import NodeList from "../../islands/NodeList.tsx";
 import type { User } from "../../lib/wire/account.ts";
-import type { Node } from "../../lib/wire/node.ts";
+import type { OwnNode } from "../../lib/wire/node.ts";
 import { Layout } from "../_layout.tsx";
 
 export interface NodesPageProps {
   me: User;
-  nodes: Node[];
+  nodes: OwnNode[];
   warnings?: string[];
   now?: number;
 }

@@ -1,7 +1,7 @@
 /** Sample projects, tasks, sessions and messages for tests of the page: whole by the wire's schemas, short to write. */
 import type { Options, User } from "../../lib/wire/account.ts";
 import type { Message } from "../../lib/wire/message.ts";
-import type { Node } from "../../lib/wire/node.ts";
+import type { OwnNode } from "../../lib/wire/node.ts";
 import type { Project } from "../../lib/wire/project.ts";
 import type { Session } from "../../lib/wire/session.ts";
 import type { Task } from "../../lib/wire/task.ts";
@@ -120,7 +120,7 @@ export function makeMessage(seq: number, part: Partial<Message> & { session?: nu
   };
 }
 
-export function makeNode(n: number, part: Partial<Node> = {}): Node {
+export function makeNode(n: number, part: Partial<OwnNode> = {}): OwnNode {
   return {
     id: id(n),
     ownerId: ME.id,
@@ -141,6 +141,7 @@ export function makeNode(n: number, part: Partial<Node> = {}): Node {
     priceHour: null,
     costSoFar: null,
     errorMessage: null,
+    tasks: [],
     heartbeat: { at: ago(0.2), load: 0.42, outboxDepth: 0, deadLetters: 0, dropped: 0 },
     createdAt: ago(95),
     ...part,

@@ -11,7 +11,7 @@ import { type Credential, credentialProvider } from "../../lib/wire/credential.t
 import type { ServerFrame } from "../../lib/wire/feed.ts";
 import type { Message, MessagePage } from "../../lib/wire/message.ts";
 import type { User } from "../../lib/wire/account.ts";
-import type { Node } from "../../lib/wire/node.ts";
+import type { OwnNode } from "../../lib/wire/node.ts";
 import type { Member } from "../../lib/wire/project.ts";
 import type { Prompt, Session } from "../../lib/wire/session.ts";
 import type { Task } from "../../lib/wire/task.ts";
@@ -56,7 +56,7 @@ async function buildPage(): Promise<{ manifest: Manifest; output: string }> {
 export class FixtureEdge {
   sessions: Session[] = [];
   tasks: Task[] = [];
-  nodes: Node[] = [];
+  nodes: OwnNode[] = [];
   credentials: Credential[] = [];
   prompts: Prompt[] = [];
   members: Member[] = [];
