@@ -12,6 +12,7 @@ import { allowedEnvironment } from "./process/environment.ts";
 export const AGENT_VERSION = "0.1.0";
 
 const LOOPBACK_HOST = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
+const MIB = 1024 ** 2;
 const GIB = 1024 ** 3;
 
 const edgeUrl = z.url({ protocol: /^https?$/, message: "must be the http(s) address of the edge" })
@@ -50,6 +51,9 @@ export const agentEnvironment = z.object({
   TURN_STALL_TIMEOUT_MS: amount(600_000, 1),
   TOOL_STALL_TIMEOUT_MS: amount(3_600_000, 1),
   PREWARM_POOL_SIZE: amount(1),
+  MAX_SESSION_RSS_MB: amount(0),
+  SESSION_IDLE_TIMEOUT_SECONDS: amount(1_800, 60),
+  SESSION_IDLE_GRACE_SECONDS: amount(300),
   ISOLATE_WORKSPACES: flag(true),
   GIT_AUTHOR_NAME: z.string().default("Hearth"),
   GIT_AUTHOR_EMAIL: z.string().default("agent@hearth.invalid"),
@@ -91,6 +95,10 @@ export function readAgentConfig(environment: Environment) {
     turnStallTimeoutMs: read.TURN_STALL_TIMEOUT_MS,
     toolStallTimeoutMs: read.TOOL_STALL_TIMEOUT_MS,
     prewarmPoolSize: read.PREWARM_POOL_SIZE,
+    /** Null: by the machine's memory. */
+    maxSessionRssBytes: read.MAX_SESSION_RSS_MB === 0 ? null : read.MAX_SESSION_RSS_MB * MIB,
+    sessionIdleTimeoutMs: read.SESSION_IDLE_TIMEOUT_SECONDS * 1_000,
+    sessionIdleGraceMs: read.SESSION_IDLE_GRACE_SECONDS * 1_000,
     isolateWorkspaces: read.ISOLATE_WORKSPACES,
     gitAuthorName: read.GIT_AUTHOR_NAME,
     gitAuthorEmail: read.GIT_AUTHOR_EMAIL,

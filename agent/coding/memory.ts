@@ -15,6 +15,11 @@ export async function readTreeRss(processes: { leader: Identity; mark: string })
   return sizes.length === 0 ? null : sizes.reduce((sum, size) => sum + size, 0);
 }
 
+/** Bytes of memory that this machine has. */
+export function machineMemoryBytes(): number {
+  return Deno.systemMemoryInfo().total;
+}
+
 async function readStatus(pid: number): Promise<number | null> {
   const text = await Deno.readTextFile(`/proc/${pid}/status`).catch(() => null);
   const kib = text?.match(/^VmRSS:\s+(\d+) kB$/m)?.[1];

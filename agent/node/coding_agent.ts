@@ -7,27 +7,51 @@ import type { AcpSession } from "../coding/acp.ts";
 import { AgentProcess, type Opened } from "../coding/agent_process.ts";
 import { findProfile } from "../coding/profiles.ts";
 import { type Place, ProjectFolder } from "../coding/project_folder.ts";
+import type { ManagedSession } from "../coding/sessions.ts";
 import type { Recorder } from "./recorder.ts";
 import { checkoutOf, type WorkspaceParts } from "./workspace_parts.ts";
 
-export class CodingAgent implements AsyncDisposable {
+export class CodingAgent implements ManagedSession, AsyncDisposable {
+  readonly id: string;
+  readonly mark: string;
+  isIdle = false;
   readonly #parts: WorkspaceParts;
-  readonly #mark: string;
   readonly #process: AgentProcess;
   readonly #project: ProjectFolder;
+  #startedAtMs = Date.now();
+  #lastActiveAtMs = Date.now();
+  #turns = 0;
+  #endedFor: string | null = null;
 
   constructor(parts: WorkspaceParts, workspaceId: string) {
     const { config, db, log } = parts;
     this.#parts = parts;
-    this.#mark = `${db.instanceId}/${workspaceId}`;
-    this.#process = new AgentProcess(this.#mark);
+    this.id = workspaceId;
+    this.mark = `${db.instanceId}/${workspaceId}`;
+    this.#process = new AgentProcess(this.mark);
     const searchPath = config.childEnvironment.PATH ?? "";
     this.#project = new ProjectFolder(checkoutOf(db, workspaceId), { searchPath, log: log.with({ workspaceId }) });
+  }
+
+  get processes(): ManagedSession["processes"] {
+    return this.#process.session?.processes ?? null;
+  }
+
+  get facts(): ManagedSession["facts"] {
+    return {
+      startedAtMs: this.#startedAtMs,
+      lastActiveAtMs: this.#lastActiveAtMs,
+      isTurnRunning: this.#turns > 0,
+      isIdle: this.isIdle,
+      // A run's own limits end it, and tell why.
+      wasWarned: true,
+    };
   }
 
   /** The coding agent with its conversation open. Throws an Error with a sentence for a person. */
   async open(runtime: Runtime, options: { resume: string | null; recorder: Recorder }): Promise<Opened> {
     const { recorder, resume } = options;
+    this.#touch();
     let place: Place = { cwd: this.#project.path, mcpServers: [] };
     const start = async () => {
       ({ place } = await this.#project.load());
@@ -41,6 +65,29 @@ export class CodingAgent implements AsyncDisposable {
         onPermission: (asked) => recorder.permit(asked),
       },
     }));
+  }
+
+  /** Does a turn with it. */
+  async during<T>(turn: () => Promise<T>): Promise<T> {
+    this.#turns++;
+    this.#endedFor = null;
+    try {
+      return await turn();
+    } finally {
+      this.#turns--;
+      this.#touch();
+    }
+  }
+
+  /** Why it was ended in the middle of the last turn; null when it was not. */
+  get endedFor(): string | null {
+    return this.#endedFor;
+  }
+
+  /** Ends it at once; a turn under way fails with this sentence. */
+  async endFor(reason: string): Promise<void> {
+    this.#endedFor = reason;
+    await this.end();
   }
 
   /** Asks it to end its turn. */
@@ -58,6 +105,11 @@ export class CodingAgent implements AsyncDisposable {
     await this.end();
   }
 
+  #touch(): void {
+    this.#lastActiveAtMs = Date.now();
+    this.isIdle = false;
+  }
+
   async #start(runtime: Runtime, cwd: string): Promise<AcpSession> {
     const { config, log, prewarm } = this.#parts;
     const profile = findProfile(runtime.codingAgent, config);
@@ -65,11 +117,12 @@ export class CodingAgent implements AsyncDisposable {
       throw new Error(`This node knows no coding agent named “${runtime.codingAgent}”. Choose another one.`);
     }
     const started = performance.now();
+    this.#startedAtMs = Date.now();
     const { session, warm } = await prewarm.take({
       profile,
       env: { ...config.childEnvironment, ...runtime.credentials },
       cwd,
-      mark: this.#mark,
+      mark: this.mark,
       limits: { turnStallTimeoutMs: config.turnStallTimeoutMs, toolStallTimeoutMs: config.toolStallTimeoutMs },
       log: log.with({ workspaceId: runtime.workspaceId }),
     });

@@ -10,6 +10,7 @@ import { turnAnswer, turnReport } from "../../lib/wire/workspace.ts";
 import type { Report } from "../store/reports.ts";
 import type { WorkspaceRow } from "../store/workspaces.ts";
 import { type Action, afterAnswer, isLeaving, isWorking, nextAction } from "./phase.ts";
+import type { CodingAgent } from "./coding_agent.ts";
 import type { Answer } from "./permission_desk.ts";
 import { beginWorkspace } from "./workspace_begin.ts";
 import { failWorkspace, finalizeWork, forgetWorkspace, keepWorkspace, removeWorkspace } from "./workspace_end.ts";
@@ -26,6 +27,7 @@ export class Workspace implements AsyncDisposable {
   readonly #disposed = new AbortController();
   readonly #onGone: () => void;
   #interrupt = new AbortController();
+  #isAgentDue = false;
   #loop: Promise<void> | null = null;
   #again = false;
 
@@ -42,6 +44,17 @@ export class Workspace implements AsyncDisposable {
 
   get snapshot(): { id: string; status: string; turn: string } {
     return this.#state.snapshot;
+  }
+
+  /** Its coding agent, for whoever watches over all of them. */
+  get agent(): CodingAgent {
+    return this.#state.agent;
+  }
+
+  /** Ends the coding agent when no turn runs; the next prompt starts one that goes on with the conversation. */
+  relieve(): void {
+    this.#isAgentDue = true;
+    this.kick();
   }
 
   /** After a restart of this program: closes what was left open and carries on. */
@@ -134,6 +147,8 @@ export class Workspace implements AsyncDisposable {
       // Before the row is read, so that a stop after the look interrupts what follows from it.
       this.#interrupt = new AbortController();
       const row = await this.#state.read();
+      if (this.#isAgentDue) await this.#state.agent.end();
+      this.#isAgentDue = false;
       const action = row && nextAction(row);
       if (!row || !action) continue;
       try {

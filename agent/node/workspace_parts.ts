@@ -1,5 +1,6 @@
 /** What a workspace works with: the agent's parts that all workspaces share, and where its own files lie. */
 import type { Logger } from "../../lib/log.ts";
+import type { MonitorOptions } from "../coding/monitor_loop.ts";
 import type { Prewarm } from "../coding/prewarm.ts";
 import type { AgentConfig } from "../config.ts";
 import type { EdgeClient } from "../delivery/edge_client.ts";
@@ -21,6 +22,8 @@ export interface WorkspacesOptions {
   rows: WorkspaceRows;
   edge: EdgeClient;
   live: (frame: Frame) => void;
+  /** How often coding agents are looked at. */
+  monitor?: Pick<MonitorOptions, "memoryEveryMs" | "durationEveryMs">;
   log: Logger;
 }
 

@@ -30,18 +30,22 @@ export async function runPrompt(state: WorkspaceState, { row, signal }: Look): P
   if (state.cancelled === prompt.messageId) {
     return await endTurn(state, { promptId: prompt.messageId, event: "ended", stopReason: "cancelled" });
   }
-  const report = await runTurn({
-    session,
-    recorder,
-    prompt: row.acpSessionId === null || resumed ? prompt : withRecap(prompt, row.facts),
-    limits: runtime.limits,
-    startedAtMs,
-    onAccepted: () => state.tell.turn({ promptId: prompt.messageId, event: "accepted" }),
-    signal,
-  });
+  const report = await state.agent.during(() =>
+    runTurn({
+      session,
+      recorder,
+      prompt: row.acpSessionId === null || resumed ? prompt : withRecap(prompt, row.facts),
+      limits: runtime.limits,
+      startedAtMs,
+      onAccepted: () => state.tell.turn({ promptId: prompt.messageId, event: "accepted" }),
+      signal,
+    })
+  );
+  const { endedFor } = state.agent;
   if (!session.isAlive) await state.agent.end();
   if (signal.aborted) return;
-  await endTurn(state, report);
+  const { stopReason: _, ...told } = report;
+  await endTurn(state, endedFor === null ? report : { ...told, error: endedFor });
 }
 
 /** A prompt that a crash cut is never sent again; the edge decides whether the conversation goes on. */

@@ -4,8 +4,8 @@
  */
 import { Prewarm } from "../coding/prewarm.ts";
 import { messageOf } from "../../lib/errors.ts";
-import { endProcesses } from "../../lib/end_processes.ts";
 import type { Report } from "../store/reports.ts";
+import { CodingAgents } from "./coding_agents.ts";
 import { Mirrors } from "./mirror.ts";
 import { isLeaving } from "./phase.ts";
 import { Relays } from "./relays.ts";
@@ -22,6 +22,7 @@ const YOUNG_MS = 60_000;
 export class Workspaces implements AsyncDisposable {
   readonly #parts: WorkspaceParts;
   readonly #prewarm: Prewarm;
+  readonly #agents: CodingAgents;
   readonly #mirrors: Mirrors;
   readonly #relays: Relays;
   readonly #all = new Map<string, Workspace>();
@@ -31,6 +32,14 @@ export class Workspaces implements AsyncDisposable {
     const { config, db, log } = options;
     const cwd = `${db.dataDir}/warm`;
     this.#prewarm = new Prewarm({ size: config.prewarmPoolSize, cwd, instanceId: db.instanceId, log });
+    this.#agents = new CodingAgents({
+      config,
+      instanceId: db.instanceId,
+      warmMarks: () => this.#prewarm.marks,
+      relieve: (workspaceId) => this.#all.get(workspaceId)?.relieve(),
+      monitor: options.monitor,
+      log,
+    });
     this.#mirrors = new Mirrors({ ...config, dataDir: db.dataDir }, log);
     this.#relays = new Relays({ ...options, instanceId: db.instanceId, find: (id) => this.#findCheckout(id) });
     this.#parts = {
@@ -44,7 +53,7 @@ export class Workspaces implements AsyncDisposable {
 
   /** After a restart of the agent: ends what its last life left behind, and carries on with every workspace. */
   async resume(): Promise<void> {
-    await endProcesses(`${this.#parts.db.instanceId}/`);
+    await this.#agents.start();
     for (const row of await this.#parts.rows.list()) {
       if (this.#all.has(row.workspaceId)) continue;
       const workspace = this.#add(row);
@@ -141,11 +150,16 @@ export class Workspaces implements AsyncDisposable {
     const parts = [this.#relays, ...this.#all.values()];
     await Promise.all(parts.map((part) => part[Symbol.asyncDispose]()));
     await this.#prewarm[Symbol.asyncDispose]();
+    await this.#agents[Symbol.asyncDispose]();
   }
 
   #add(row: ConstructorParameters<typeof Workspace>[0]): Workspace {
-    const workspace = new Workspace(row, this.#parts, () => this.#all.delete(row.workspaceId));
+    const workspace = new Workspace(row, this.#parts, () => {
+      this.#all.delete(row.workspaceId);
+      this.#agents.remove(row.workspaceId);
+    });
     this.#all.set(row.workspaceId, workspace);
+    this.#agents.add(workspace.agent);
     return workspace;
   }
 

@@ -1,10 +1,10 @@
 /** The agent's part of a node around `Workspaces`, over a real data directory and a real HTTP edge. */
-import { readAgentConfig } from "../../../agent/config.ts";
+import { type AgentConfig, readAgentConfig } from "../../../agent/config.ts";
 import { EdgeClient } from "../../../agent/delivery/edge_client.ts";
 import { Reporters } from "../../../agent/delivery/reporters.ts";
 import { ReportSender } from "../../../agent/delivery/report_sender.ts";
 import type { Frame } from "../../../agent/node/live_text.ts";
-import { Workspaces } from "../../../agent/node/workspaces.ts";
+import { Workspaces, type WorkspacesOptions } from "../../../agent/node/workspaces.ts";
 import { type Database, openDatabase } from "../../../agent/store/database.ts";
 import { OpenMessages } from "../../../agent/store/open_messages.ts";
 import { Outbox } from "../../../agent/store/outbox.ts";
@@ -22,6 +22,9 @@ export interface NodeOptions {
   delivers?: boolean;
   /** Besides what the test itself was started with. */
   environment?: Record<string, string>;
+  /** Beside what the environment can say. */
+  config?: Partial<AgentConfig>;
+  monitor?: WorkspacesOptions["monitor"];
 }
 
 export interface Node extends AsyncDisposable {
@@ -52,6 +55,7 @@ export async function startNode(
       MSG_RETRY_MAX_INTERVAL_MS: "50",
     }),
     selfCommand: SELF_COMMAND,
+    ...options.config,
   };
   const logged: string[] = [];
   const log = createLogger("debug", (line) => logged.push(line));
@@ -67,7 +71,9 @@ export async function startNode(
     rows: new WorkspaceRows(db),
   };
   const frames: Frame[] = [];
-  const workspaces = new Workspaces({ ...parts, config, edge: client, live: (frame) => frames.push(frame), log });
+  const { monitor } = options;
+  const live = (frame: Frame) => frames.push(frame);
+  const workspaces = new Workspaces({ ...parts, config, edge: client, live, monitor, log });
   const onAnswer: Workspaces["onReportAnswer"] = (report, answer) => workspaces.onReportAnswer(report, answer);
   const sender = new ReportSender({ reports: parts.reports, edge: client, config, onAnswer, log });
   const reporters = options.delivers === false ? null : new Reporters({ outbox, edge: client, config, log });
