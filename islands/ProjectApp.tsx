@@ -2,12 +2,12 @@
  * The project page: sessions at the side, the selected one or the board in the middle, the task form at the foot.
  * Everything in it shares one store; both views stay in place and only one is shown.
  */
-import { computed, effect, type ReadonlySignal, signal, useSignal } from "@preact/signals";
+import { computed, effect, useSignal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 import { ClockContext, useTicking } from "../lib/ui/clock.ts";
 import { Icon } from "../lib/ui/Icon.tsx";
 import { lazy } from "../lib/ui/lazy.ts";
-import { MarkdownContext, type MarkdownRenderer, type MarkdownSource } from "../lib/ui/Markdown.tsx";
+import { MarkdownContext } from "../lib/ui/Markdown.tsx";
 import { Toasts } from "../lib/ui/Notice.tsx";
 import type { View } from "../lib/ui/route.ts";
 import { SessionList } from "../lib/ui/SessionList.tsx";
@@ -18,8 +18,9 @@ import type { Project } from "../lib/wire/project.ts";
 import { ProjectActions } from "./_actions.ts";
 import { BoardView } from "./_BoardView.tsx";
 import { ChatView } from "./_ChatView.tsx";
+import { ConnectionMark } from "./_ConnectionMark.tsx";
 import { keepTaskDraft, PromptDrafts } from "./_drafts.ts";
-import type { Connection } from "./_live.ts";
+import { loadedMarkdown } from "./_loaded_markdown.ts";
 import { Navigation, type OpenDialog, PageContext, type ProjectPageContext, useProjectPage } from "./_page.ts";
 import { type ProjectData, ProjectStore } from "./_project.ts";
 import { SessionSearch } from "./_search.ts";
@@ -72,23 +73,6 @@ export default function ProjectApp(props: ProjectAppProps) {
       </PageContext.Provider>
     </ClockContext.Provider>
   );
-}
-
-/** The renderer of Markdown, loaded when the first text wants it. */
-function loadedMarkdown(): MarkdownSource {
-  const renderer = signal<MarkdownRenderer | null>(null);
-  let loading: Promise<void> | undefined;
-  const load = async () => {
-    const { createMarkdown } = await import("./_markdown.ts");
-    renderer.value = createMarkdown();
-  };
-  return {
-    renderer,
-    want: () => {
-      // Without it texts stay as they were written; the next one that wants it tries again.
-      loading ??= load().catch(() => void (loading = undefined));
-    },
-  };
 }
 
 /** All that the page does besides showing; the answer ends it. */
@@ -242,22 +226,6 @@ function ViewLink({ view, label }: { view: View; label: string }) {
       <Icon name={view} />
       {label}
     </a>
-  );
-}
-
-const CONNECTION: Record<Connection, string> = {
-  connecting: "Connecting…",
-  connected: "Connected",
-  reconnecting: "Reconnecting…",
-  offline: "Offline",
-};
-
-function ConnectionMark({ status }: { status: ReadonlySignal<Connection> }) {
-  return (
-    <span class={`connection connection-${status.value}`} role="status" title="Live updates">
-      <span class="dot" aria-hidden="true" />
-      <span class="connection-text">{CONNECTION[status.value]}</span>
-    </span>
   );
 }
 
