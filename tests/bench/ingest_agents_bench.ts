@@ -1,15 +1,19 @@
 /**
  * Many agents deliver at once, each into a session of its own: messages per second through the batch endpoint against
- * bare KV commits of the same messages by as many writers, in the same run.
+ * bare KV commits of the same messages by as many writers, in short turns. The edge has a thread of its own, as it has
+ * a machine of its own in life.
  */
 import type { TestEdge } from "../edge.ts";
 import { startTestEdge } from "../edge.ts";
+import { SecondEdge } from "../chaos/second_edge.ts";
 import { FakeAgent, newMessage } from "../fakes/agent.ts";
-import { type Bench, type Figure, median, timed } from "./figure.ts";
+import { type Bench, type Figure, timed } from "./figure.ts";
+import { inTurns } from "./in_turns.ts";
 
 const AGENTS = [1, 4, 16];
-const BATCHES = 240;
-const ROUNDS = 5;
+/** Of all agents together, in one turn. */
+const BATCHES = 48;
+const ROUNDS = 15;
 const PER_BATCH = 100;
 const TEXT = "A line of an answer as coding agents write them, with some more words in it. ".repeat(3);
 
@@ -24,10 +28,11 @@ interface Line {
 async function measure(): Promise<Figure[]> {
   const directory = await Deno.makeTempDir({ prefix: "hearth-bench-" });
   try {
-    const env = { HEARTH_KV: `${directory}/edge.kv`, MAX_NODES_PER_USER: "20", MAX_WORKSPACES_PER_NODE: "1" };
-    await using test = await startTestEdge({ env });
+    const limits = { MAX_NODES_PER_USER: "20", MAX_WORKSPACES_PER_NODE: "1" };
+    await using test = await startTestEdge({ env: { ...SecondEdge.environment(directory), ...limits } });
+    await using edge = await SecondEdge.start(directory);
     await using agents = new AsyncDisposableStack();
-    const lines = await openLines(test, agents, Math.max(...AGENTS));
+    const lines = await openLines(test, agents, { count: Math.max(...AGENTS), url: edge.url });
     const kv = await Deno.openKv(`${directory}/bare.kv`);
     try {
       await post(lines, 20);
@@ -43,26 +48,28 @@ async function measure(): Promise<Figure[]> {
   }
 }
 
-/** In turns, so that a busy machine hurts both alike. */
 async function compare(kv: Deno.Kv, lines: Line[]): Promise<Figure[]> {
-  const each = Math.ceil(BATCHES / ROUNDS / lines.length);
-  const took: { bare: number[]; edge: number[] } = { bare: [], edge: [] };
-  for (let round = 0; round < ROUNDS; round++) {
-    took.bare.push(await commitAll(kv, lines, each));
-    took.edge.push(await post(lines, each));
-  }
-  const [bareMs, edgeMs] = [median(took.bare), median(took.edge)];
+  const each = Math.ceil(BATCHES / lines.length);
   const messages = each * lines.length * PER_BATCH;
+  const rates = await inTurns(ROUNDS, {
+    bare: async () => messages * 1_000 / await commitAll(kv, lines, each),
+    edge: async () => messages * 1_000 / await post(lines, each),
+  });
   const name = `${lines.length} agent${lines.length === 1 ? "" : "s"} at once`;
+  const ratio = rates.ratio("edge", "bare");
   return [
-    { name: `${name}: bare KV commits`, value: messages * 1_000 / bareMs, unit: "per s" },
-    { name: `${name}: batch endpoint`, value: messages * 1_000 / edgeMs, unit: "per s" },
-    { name: `${name}: endpoint against bare commits`, value: bareMs / edgeMs, unit: "ratio", goal: { atLeast: 0.5 } },
+    { name: `${name}: bare KV commits`, value: rates.of("bare"), unit: "per s" },
+    { name: `${name}: batch endpoint`, value: rates.of("edge"), unit: "per s" },
+    { name: `${name}: endpoint against bare commits`, value: ratio, unit: "ratio", goal: { atLeast: 0.5 } },
   ];
 }
 
 /** One run on a node of its own for each agent. */
-async function openLines(test: TestEdge, agents: AsyncDisposableStack, count: number): Promise<Line[]> {
+async function openLines(
+  test: TestEdge,
+  agents: AsyncDisposableStack,
+  { count, url }: { count: number; url: string },
+): Promise<Line[]> {
   const project = await test.addProject();
   const lines: Line[] = [];
   for (let i = 0; i < count; i++) {
@@ -71,7 +78,7 @@ async function openLines(test: TestEdge, agents: AsyncDisposableStack, count: nu
     await test.admin.call(`POST /api/projects/${project.id}/tasks/submit`, { description: "bench" });
     const agent = agents.use(await booted.promise);
     const runtime = await agent.begin();
-    const address = `${test.url}/api/workspaces/${runtime.workspaceId}/messages`;
+    const address = `${url}/api/workspaces/${runtime.workspaceId}/messages`;
     const token = await agent.workspaceToken(runtime.workspaceId);
     lines.push({ sessionId: runtime.chatSessionId!, address, token });
   }
