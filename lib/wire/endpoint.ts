@@ -2,6 +2,8 @@
 import type { z } from "zod";
 import { none } from "./common.ts";
 
+export const JSON_ONLY: readonly string[] = ["application/json"];
+
 /** `workspace`: the token of the workspace named in the path; `taskWorkspace`: of the workspace that runs the task. */
 export type Caller = "public" | "user" | "node" | "workspace" | "taskWorkspace";
 
@@ -18,6 +20,8 @@ export interface Endpoint<
   body: B;
   answer: A;
   status: 200 | 201 | 202 | 204;
+  /** In which of these forms it is answered. */
+  types: readonly string[];
   /** Takes `Idempotency-Key`. */
   idempotent: boolean;
   /** Never stored by anybody: the answer holds secrets. */
@@ -26,9 +30,9 @@ export interface Endpoint<
 
 type Options<Q extends z.ZodType, B extends z.ZodType, A extends z.ZodType> =
   & { summary: string }
-  & Partial<Pick<Endpoint<Q, B, A>, "query" | "body" | "answer" | "status" | "idempotent" | "secret">>;
+  & Partial<Pick<Endpoint<Q, B, A>, "query" | "body" | "answer" | "status" | "types" | "idempotent" | "secret">>;
 
-/** Describes one call; what is left out is empty, answered with 200, not repeatable and not secret. */
+/** Describes one call; what is left out is empty, answered with 200 and JSON, not repeatable and not secret. */
 export function endpoint<
   Q extends z.ZodType = typeof none,
   B extends z.ZodType = typeof none,
@@ -43,6 +47,7 @@ export function endpoint<
     body: none as unknown as B,
     answer: none as unknown as A,
     status: 200,
+    types: JSON_ONLY,
     idempotent: false,
     secret: false,
     ...options,

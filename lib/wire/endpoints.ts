@@ -187,6 +187,7 @@ export const endpoints = {
     summary: "The whole conversation as a file: JSON lines or Markdown, streamed",
     query: message.exportQuery,
     answer: z.string(),
+    types: ["application/jsonl", "text/markdown"],
   }),
   listPrompts: endpoint("user", `GET ${S}/prompts`, {
     summary: "Follow-up prompts, oldest first",

@@ -1,7 +1,7 @@
 /** The OpenAPI document of the edge, generated from the endpoint table and its schemas. */
 import { z } from "zod";
 import { VERSION } from "../version.ts";
-import type { Endpoint } from "./endpoint.ts";
+import { type Endpoint, JSON_ONLY } from "./endpoint.ts";
 import { endpoints, pathParameters } from "./endpoints.ts";
 import { problem } from "./problem.ts";
 
@@ -46,11 +46,11 @@ function operation(name: string, endpoint: Endpoint): Json {
     summary: endpoint.summary,
     security: SECURITY[endpoint.caller],
     parameters: [...pathParametersOf(endpoint), ...queryParametersOf(endpoint), ...headersOf(endpoint)],
-    ...(takesBody ? { requestBody: { content: json(schemaOf(endpoint.body, "input")) } } : {}),
+    ...(takesBody ? { requestBody: { content: contentOf(JSON_ONLY, schemaOf(endpoint.body, "input")) } } : {}),
     responses: {
       [endpoint.status]: endpoint.status === 204
         ? { description: "Done" }
-        : { description: "The answer", content: json(schemaOf(endpoint.answer, "output")) },
+        : { description: "The answer", content: contentOf(endpoint.types, schemaOf(endpoint.answer, "output")) },
       default: {
         description: "A problem document: what, why and what to do",
         content: { "application/problem+json": { schema: { $ref: "#/components/schemas/Problem" } } },
@@ -86,8 +86,8 @@ function headersOf(endpoint: Endpoint): Json[] {
   return [{ name: "Idempotency-Key", in: "header", required: false, schema: { type: "string", maxLength: 100 } }];
 }
 
-function json(schema: Json): Json {
-  return { "application/json": { schema } };
+function contentOf(types: readonly string[], schema: Json): Json {
+  return Object.fromEntries(types.map((type) => [type, { schema }]));
 }
 
 function schemaOf(schema: z.ZodType, io: "input" | "output"): Json {

@@ -29,6 +29,18 @@ Deno.test("the export as JSON lines holds every message whole, in order, by the 
   assert(lines[251]!.content === long && !lines[251]!.truncated);
 });
 
+Deno.test("the API's description names the forms in which an export is answered", async () => {
+  await using running = await startRunningTask();
+  const described = (await running.test.admin.call("GET /openapi.json")).body;
+  const { content } = described.paths["/api/projects/{projectId}/sessions/{sessionId}/export"].get.responses[200];
+  const answered = await Promise.all(["jsonl", "md"].map(async (format) => {
+    const response = await download(running, format);
+    await response.body?.cancel();
+    return response.headers.get("content-type")!.split(";")[0];
+  }));
+  assertEquals(Object.keys(content), answered);
+});
+
 Deno.test("the export as Markdown tells who said what, and no text breaks out of its block", async () => {
   await using running = await startRunningTask();
   const toolMetadata = { tool: "Write a.md", target: "a.md", status: "failed", toolCallId: "1", diff: "+````\n+x" };
