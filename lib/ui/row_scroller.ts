@@ -90,7 +90,9 @@ export class RowScroller {
   #look(): void {
     const element = this.#element;
     if (!element || element.clientHeight === 0 || element.scrollTop === this.#seen.top) return;
-    if (this.#seen.height - element.scrollTop - this.#seen.room >= BOTTOM_PX) this.bottom = false;
+    // A wider column is a shorter one: what moved is then the end itself.
+    const left = this.#seen.height - element.scrollTop - this.#seen.room >= BOTTOM_PX;
+    if (left && distance(element) >= BOTTOM_PX) this.bottom = false;
     const moved = element.scrollTop - this.#seen.top;
     const near = this.#anchor && Math.abs(moved) < OVERSCAN_PX;
     this.#anchor = near ? { key: this.#anchor!.key, top: this.#anchor!.top - moved } : this.#findAnchor(element);

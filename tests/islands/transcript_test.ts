@@ -167,3 +167,20 @@ Deno.test("a long turn that is over is folded to prompt, work and answer, and op
   await page.locator(".composer button", { hasText: "Stop" }).waitFor({ state: "detached" });
   assertEquals(await fold.count(), 0);
 });
+
+Deno.test("the end stays in view when the window gets narrow, wide and narrow again", async () => {
+  const long = (seq: number) => makeMessage(seq, { content: `Message ${seq}.` + " and so on".repeat(40) });
+  await using edge = edgeWith([1, 2, 3, 4, 5, 6, 7, 8].map(long));
+  await using open = await openPage(edge.url + PATH);
+  const { page } = open;
+  const toEnd = () =>
+    page.locator(".transcript").evaluate(async (scroller) => {
+      for (let frame = 0; frame < 4; frame++) await new Promise(requestAnimationFrame);
+      return Math.round(scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight);
+    });
+  assertEquals(await toEnd(), 0);
+  for (const width of [1280, 375, 1280, 375]) {
+    await page.setViewportSize({ width, height: 812 });
+    assertEquals(await toEnd(), 0, `at ${width}`);
+  }
+});
