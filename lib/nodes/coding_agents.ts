@@ -7,6 +7,7 @@ import type { ModelProvider } from "../wire/credential.ts";
 export interface CodingAgent {
   id: string;
   label: string;
+  /** Without a stored key of this one no run begins, unless its machine knows a login. */
   credential?: ModelProvider;
 }
 
@@ -24,6 +25,13 @@ export const KEY_VARIABLES: Record<ModelProvider, string> = {
   openai: "OPENAI_API_KEY",
   google: "GEMINI_API_KEY",
 };
+
+/** The providers whose stored keys a coding agent is given: its own, or where it takes any model all of them. */
+export function keysOf(codingAgent: string): ModelProvider[] {
+  if (codingAgent === "opencode") return ["anthropic", "openai", "google"];
+  const own = CODING_AGENTS.find(({ id }) => id === codingAgent)?.credential;
+  return own ? [own] : [];
+}
 
 /**
  * Refuses a coding agent that nobody knows, before a machine is made for it. Known are those of the forms, and those that

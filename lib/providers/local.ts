@@ -4,6 +4,7 @@
  * the edge's own user: docs/security.md says what that means and when it is refused.
  */
 import { join } from "node:path";
+import { hasLogin } from "../coding_agent_logins.ts";
 import { endProcesses } from "../end_processes.ts";
 import { messageOf } from "../errors.ts";
 import type { Logger } from "../log.ts";
@@ -77,6 +78,11 @@ export class LocalProvider implements NodeProvider {
       nodeId: file.nodeId,
       status: this.#agents.get(ref)?.running ? "running" : "stopped",
     }));
+  }
+
+  /** Coding agents run as the edge's own user here, and find what that user is signed in to. */
+  async hasLogin(codingAgent: string): Promise<boolean> {
+    return await hasLogin(codingAgent, this.#options.environment);
   }
 
   /** Every node that has a directory here, of whatever installation. */

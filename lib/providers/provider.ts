@@ -51,6 +51,8 @@ export interface NodeProvider {
   list(installationId: string, access: ProviderAccess): Promise<ProviderServer[]>;
   /** Removes the machine; resolves when it is gone. A node whose machine was never noted is named by its own id. */
   destroy(ref: string, access: ProviderAccess): Promise<void>;
+  /** Whether its machines know a login of this coding agent already, so that a run needs no stored key. */
+  hasLogin?(codingAgent: string): Promise<boolean>;
   /** What an hour of such a machine costs, or null: nothing, or not known. Never throws. */
   priceHour?(spec: Pick<NodeSpec, "vmSize" | "location">, access: ProviderAccess): Promise<number | null>;
   [Symbol.asyncDispose](): Promise<void>;

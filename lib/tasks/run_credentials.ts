@@ -1,16 +1,20 @@
 /** The secrets that a run needs: what its provider and its coding agent name, of the person who starts it. */
 import { openCredential, openRecord, toGitCredential } from "../auth/credentials.ts";
+import { loginCommand } from "../coding_agent_logins.ts";
 import type { Edge } from "../edge.ts";
 import { AppError } from "../errors.ts";
 import { RENTED } from "../nodes/accounts.ts";
-import { CODING_AGENTS, KEY_VARIABLES } from "../nodes/coding_agents.ts";
+import { CODING_AGENTS, KEY_VARIABLES, keysOf } from "../nodes/coding_agents.ts";
 import { readCredential } from "../store/credentials.ts";
 import { isWorking, type WorkspaceRecord } from "../store/workspaces.ts";
 import type { CredentialProvider, GitCredential } from "../wire/credential.ts";
 
 const SETTINGS_PATH = "/credentials";
 
-/** Throws `credentials_missing` with the providers for which the user has stored nothing. */
+/**
+ * Throws `credentials_missing` with the providers for which the user has stored nothing. A coding agent that its machine
+ * is signed in to needs no key.
+ */
 export async function requireCredentials(
   edge: Edge,
   run: { userId: string; codingAgent: string },
@@ -18,17 +22,24 @@ export async function requireCredentials(
   const wanted = wantedBy(edge, run.codingAgent);
   const stored = await Promise.all(wanted.map((provider) => readCredential(edge.store, run.userId, provider)));
   const missing = wanted.filter((_, i) => stored[i] === null);
-  if (missing.length === 0) return;
-  throw new AppError("credentials_missing", `Store your credentials first, for: ${missing.join(", ")}.`, {
+  const isOnlyKey = missing.every((provider) => provider !== "hetzner");
+  if (missing.length === 0 || (isOnlyKey && await edge.provider.hasLogin?.(run.codingAgent))) return;
+  const command = isOnlyKey && edge.provider.hasLogin ? loginCommand(run.codingAgent) : null;
+  const orSignIn = command ? ` Or sign in to it on this machine: ${command}` : "";
+  throw new AppError("credentials_missing", `Store your credentials first, for: ${missing.join(", ")}.${orSignIn}`, {
     details: { missing, settingsUrl: SETTINGS_PATH },
   });
 }
 
 /** What the coding agent of a workspace finds in its environment. */
 export async function readRunCredentials(edge: Edge, workspace: WorkspaceRecord): Promise<Record<string, string>> {
-  const provider = CODING_AGENTS.find(({ id }) => id === workspace.codingAgent)?.credential;
-  const credential = provider && await openCredential(edge, workspace.ownerId, provider);
-  return provider && credential ? { [KEY_VARIABLES[provider]]: credential.secret } : {};
+  const keys = await Promise.all(
+    keysOf(workspace.codingAgent).map(async (provider) => {
+      const credential = await openCredential(edge, workspace.ownerId, provider);
+      return credential ? [[KEY_VARIABLES[provider], credential.secret]] : [];
+    }),
+  );
+  return Object.fromEntries(keys.flat());
 }
 
 /** The owner's Git credential, where it is for the host of the workspace's repository and work still runs there. */

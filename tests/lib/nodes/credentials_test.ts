@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "node:path";
 import { checkGitHost } from "../../../lib/providers/git_host.ts";
 import { checkModelKey } from "../../../lib/providers/model_keys.ts";
@@ -149,6 +149,25 @@ Deno.test("a run without its credentials is refused before anything is written",
   const run = await test.admin.call(`POST /api/projects/${project.id}/tasks/${draft.body.id}/run`, {});
   assertEquals([run.status, run.body.error, run.body.missing], [400, "credentials_missing", ["anthropic"]]);
   assertEquals(fake.orders, []);
+});
+
+Deno.test("a coding agent that this machine is signed in to needs no key; without both, the way to either is told", async () => {
+  const home = await Deno.makeTempDir();
+  try {
+    await using test = await startTestEdge({ agents: true, still: true, agentEnv: { HOME: home } });
+    const project = await test.addProject();
+    const refused = await submit(test, project, "claude");
+    assertEquals([refused.status, refused.body.error, refused.body.missing], [400, "credentials_missing", [
+      "anthropic",
+    ]]);
+    assertStringIncludes(refused.body.message, "sign in to it on this machine: claude-agent-acp --cli auth login");
+    await Deno.mkdir(`${home}/.claude`);
+    await Deno.writeTextFile(`${home}/.claude/.credentials.json`, "{}");
+    assertEquals((await submit(test, project, "claude")).status, 202);
+    assertEquals((await submit(test, project, "codex")).body.missing, ["openai"]);
+  } finally {
+    await Deno.remove(home, { recursive: true });
+  }
 });
 
 Deno.test("the demo on this machine needs no credential", async () => {
