@@ -71,12 +71,18 @@ export function mergeToolCall(call: ToolCall, fields: ToolCallFields): ToolCall 
     name: fields.name ?? fields._meta?.claudeCode?.toolName ?? call.name,
     kind: fields.kind ?? call.kind,
     status: fields.status ?? call.status,
-    content: fields.content ?? call.content,
+    content: fields.content ? withDiffs(fields.content, call.content) : call.content,
     path: fields.locations?.[0]?.path ?? call.path,
     locations: fields.locations ?? call.locations,
     rawInput: fields.rawInput ?? call.rawInput,
     rawOutput: fields.rawOutput ?? call.rawOutput,
   };
+}
+
+/** Some show what they will change only while they ask, and put a sentence in its place when it is done. */
+function withDiffs(content: ToolCall["content"], before: ToolCall["content"]): ToolCall["content"] {
+  if (content.some((item) => item.type === "diff")) return content;
+  return [...before.filter((item) => item.type === "diff"), ...content];
 }
 
 export function isFinished(call: ToolCall): boolean {

@@ -269,3 +269,16 @@ Deno.test("a command is named by what is run, not by the files that it may touch
   const call = { sessionUpdate: "tool_call", ...fields, status: "completed", rawInput: { command: "make a.txt" } };
   assertEquals(playTurn([call]).finished[0]?.toolMetadata?.target, "make a.txt");
 });
+
+Deno.test("a diff that was shown when the call was permitted stays when a sentence takes its place", () => {
+  const diff = { type: "diff", path: "/home/ada/checkout/a.txt", oldText: null, newText: "hello\n" };
+  const update = (fields: Record<string, unknown>) => ({
+    sessionUpdate: "tool_call_update",
+    toolCallId: "c1",
+    ...fields,
+  });
+  const written = { type: "content", content: { type: "text", text: "Wrote it." } };
+  const { finished } = playTurn([update({ content: [diff] }), update({ status: "completed", content: [written] })]);
+  assertEquals(finished[0]?.content, "Wrote it.");
+  assertStringIncludes(finished[0]?.toolMetadata?.diff ?? "", "+hello");
+});
