@@ -25,6 +25,8 @@ export interface HeartbeatTarget {
   snapshot(): WorkspaceState[];
   /** Ends every workspace that is not in `wanted`. */
   retain(wanted: string[]): void;
+  /** Ends every workspace, the youngest too. */
+  stopAll(): void;
 }
 
 export interface HeartbeatOptions {
@@ -133,11 +135,15 @@ export class Heartbeat implements AsyncDisposable {
     const { edge, inbox, workspaces, onBehind, onAnswer } = this.#options;
     edge.setTokens(answer);
     if (answer.commandSeq > await inbox.lastSeq()) onBehind(answer.commandSeq);
+    const idle = told.workspaces.length === 0 && told.outboxDepth === 0;
+    if (answer.fenced) {
+      workspaces.stopAll();
+      return await onAnswer?.({ fenced: true, idle });
+    }
     // A workspace that started after this heartbeat was made may be unknown to its answer: it is kept in any case.
     const known = new Set(told.workspaces.map((workspace) => workspace.id));
     const young = workspaces.snapshot().map((state) => state.id).filter((id) => !known.has(id));
     workspaces.retain([...answer.wanted, ...young]);
-    const idle = told.workspaces.length === 0 && told.outboxDepth === 0;
-    await onAnswer?.({ fenced: answer.fenced ?? false, idle });
+    await onAnswer?.({ fenced: false, idle });
   }
 }

@@ -33,6 +33,8 @@ const CATCH_UP_MS = 1_000;
 const UPGRADE_WAIT_MS = 300_000;
 /** Live text is lossy: behind a slow line it is dropped, it never waits in memory. */
 const LIVE_BUFFER_MAX_BYTES = 256 * 1024;
+/** With this code the edge closes the link of a node that it has given up. */
+const FENCED = 4410;
 const FRAME_MAX_BYTES = 1024 * 1024;
 
 export interface ControlLinkOptions {
@@ -44,6 +46,8 @@ export interface ControlLinkOptions {
   onCommand: () => void;
   /** Somebody began to follow this workspace: its open message is wanted whole. */
   onRefresh: (workspaceId: string) => void;
+  /** The edge has given this node up: what it wants now is told by the next heartbeat. */
+  onFenced: () => void;
   log: Logger;
 }
 
@@ -163,10 +167,14 @@ export class ControlLink implements AsyncDisposable {
     });
     return new Promise((resolve, reject) => {
       socket.on("error", reject);
-      socket.on("close", () => void handled.then(resolve));
+      socket.on("close", (code) => {
+        if (code === FENCED) this.#options.onFenced();
+        void handled.then(resolve);
+      });
       socket.on("unexpected-response", (request, response) => {
         request.destroy();
         if (response.statusCode === 401) this.#noteStale(token);
+        if (response.statusCode === 410) this.#options.onFenced();
         if (response.statusCode === 426) this.#waitMs = UPGRADE_WAIT_MS;
         reject(new Error(`the edge answered ${response.statusCode} to the control link`));
       });

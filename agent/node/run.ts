@@ -119,6 +119,7 @@ function compose({ config, log, db, edge, identity }: NodeParts, end: Ender): Ru
     inbox,
     instanceId: db.instanceId,
     onCommand: () => void commands.apply().catch((error: unknown) => log.error("commands_not_read", { error })),
+    onFenced: () => heartbeat.poke(),
     onRefresh: (workspaceId) => workspaces.refreshLive(workspaceId),
     log,
   });
@@ -133,12 +134,13 @@ function compose({ config, log, db, edge, identity }: NodeParts, end: Ender): Ru
     workspaces,
     onBehind: (seq) => link.catchUp(seq),
     onAnswer: async ({ fenced, idle }) => {
-      if (fenced) workspaces.drain();
       // Who leaves takes nothing along: what could not be delivered goes to the edge first.
       const handedOver = await handOver.isDone();
       if ((fenced || draining) && !handedOver) handOver.start();
-      if (!draining || !idle || !handedOver) return;
-      if ((await reports.workspacesWithReports()).length === 0) end("drained");
+      if (!idle || !handedOver || (await reports.workspacesWithReports()).length > 0) return;
+      if (draining) end("drained");
+      // Nothing of the time before is left, so a node that is still wanted begins anew; another one gets no tokens.
+      else if (fenced && await edge.renew([])) heartbeat.poke();
     },
     onFuse: () => end("edge_lost"),
     log,
@@ -174,7 +176,7 @@ async function takeApart(running: Running, reason: EndReason): Promise<void> {
   const flushUntil = performance.now() + FLUSH_MS;
   await Promise.all([link[Symbol.asyncDispose](), heartbeat[Symbol.asyncDispose]()]);
   await commands[Symbol.asyncDispose]();
-  if (reason === "edge_lost") workspaces.retain([]);
+  if (reason === "edge_lost") workspaces.stopAll();
   await Promise.all([workspaces, sender, handOver].map((part) => part[Symbol.asyncDispose]()));
   await reporters.shutdown(Math.max(0, flushUntil - performance.now()));
 }

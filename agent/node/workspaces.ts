@@ -119,8 +119,17 @@ export class Workspaces implements AsyncDisposable {
   /** Ends every workspace that the edge does not want any more. */
   retain(wanted: string[]): void {
     const now = Date.now();
+    this.#stopUnless((workspace) => wanted.includes(workspace.id) || now - workspace.createdAtMs < YOUNG_MS);
+  }
+
+  /** Ends every workspace, the youngest too: the edge has given this node up, or is out of reach for good. */
+  stopAll(): void {
+    this.#stopUnless(() => false);
+  }
+
+  #stopUnless(isSpared: (workspace: Workspace) => boolean): void {
     for (const workspace of this.#all.values()) {
-      if (wanted.includes(workspace.id) || now - workspace.createdAtMs < YOUNG_MS) continue;
+      if (isSpared(workspace)) continue;
       workspace.stop({ keep: false }).catch((error) =>
         this.#parts.log.error("workspace.not_stopped", { workspaceId: workspace.id, reason: messageOf(error) })
       );

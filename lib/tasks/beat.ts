@@ -26,7 +26,7 @@ export async function beat(
   call: { claims: NodeClaims; body: Heartbeat },
 ): Promise<HeartbeatAnswer> {
   const { body, claims } = call;
-  const isFenced = claims.generation !== node.generation;
+  const isFenced = claims.generation !== node.generation || ["destroying", "destroyed"].includes(node.status);
   if (node.status !== "destroyed") await storeBeat(edge, node, { body, isFenced });
   const commandSeq = await lastCommandSeq(edge.store, node.id);
   if (isFenced) return { commandSeq, wanted: [], fenced: true };

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { AGENT_VERSION, readAgentConfig } from "../../agent/config.ts";
 import { DeadLetters } from "../../agent/store/dead_letters.ts";
 import { openDatabase } from "../../agent/store/database.ts";
+import { nodeTokenBody } from "../../lib/wire/node.ts";
 import { FakeEdge, NODE } from "../fakes/edge_server.ts";
 import { deadLetters, makeOutbox, makeRow, makeRows, withDataDir, WORKSPACE } from "./store/fixture.ts";
 
@@ -118,6 +119,30 @@ Deno.test("a drained node without work ends by itself", () =>
     const { code, stderr } = await agent.output();
     assertEquals(code, 0, new TextDecoder().decode(stderr));
     assertEquals(edge.acked, 1);
+  }));
+
+Deno.test("a node that was given up delivers what it has, enrols again by itself and is of use", () =>
+  withEdge(async (edge, dataDir) => {
+    {
+      await using db = await openDatabase(dataDir, { ballastBytes: 0 });
+      await makeOutbox(db).enqueue(makeRows(5));
+    }
+    edge.fenced = true;
+    edge.heartbeatMs = 200;
+    const stored: number[] = [];
+    edge.script = ({ path, body }) => {
+      if (!path.endsWith("/token")) return undefined;
+      const { workspaceIds } = nodeTokenBody.parse(body);
+      // Tokens of workspaces are asked for to deliver; those of the node alone to begin anew.
+      if (workspaceIds.length === 0) stored.push(edge.contents(WORKSPACE).length);
+      edge.fenced = workspaceIds.length > 0;
+      return undefined;
+    };
+    const agent = spawnAgent(["node"], nodeEnvironment(edge, dataDir));
+    await edge.until(() => stored.length > 0);
+    edge.command({ kind: "node.drain", commandId: crypto.randomUUID() });
+    assertEquals((await agent.output()).code, 0);
+    assertEquals(stored, [5]);
   }));
 
 Deno.test("a node that the edge refuses ends with 77 and says so", () =>

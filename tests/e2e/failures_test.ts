@@ -2,10 +2,12 @@
 import { assert, assertEquals, assertExists, assertStringIncludes } from "@std/assert";
 import { dirname, join } from "node:path";
 import { startTestEdge, type TestEdge } from "../edge.ts";
+import { SocketFollower } from "../lib/live/follower.ts";
 import { LiveClient } from "../live_client.ts";
 import { TestRepository } from "../repository.ts";
 import { wait } from "../../lib/backoff.ts";
 import { listProcesses } from "../../lib/processes.ts";
+import { readBeat } from "../../lib/store/nodes.ts";
 import type { Task } from "../../lib/wire/task.ts";
 
 const COMMANDS_WAIT_MAX_MS = 20_000;
@@ -181,6 +183,30 @@ Deno.test("the agent killed in the middle of a turn: it comes back, tells so, an
     1,
   );
   assertEquals(task.status, "completed", task.errorMessage ?? "");
+});
+
+Deno.test("a machine destroyed by force ends its work at once, however young, and goes", async () => {
+  await using scene = await openScene({ env: { HEARTBEAT_INTERVAL_MS: "200" } });
+  await using nodes = SocketFollower.on(scene.test, "/api/ws", scene.test.admin);
+  const submitted = await submit(scene, "run sleep 603");
+  scene.live.subscribe(submitted.sessionId);
+  await scene.live.until(
+    "the command runs",
+    (frame) => frame.type === "message.live" && frame.toolMetadata?.status === "executing",
+  );
+  const running = (await scene.test.admin.call(`GET /api/projects/${scene.projectId}/tasks/${submitted.taskId}`)).body;
+  // Once it told of its workspace it is spared until it tells of none.
+  const late = AbortSignal.timeout(COMMANDS_WAIT_MAX_MS);
+  while ((await readBeat(scene.test.edge.store, running.nodeId))?.workspaces !== 1) {
+    late.throwIfAborted();
+    await wait(20);
+  }
+  assertEquals((await scene.test.admin.call(`DELETE /api/nodes/${running.nodeId}?force=true`)).status, 202);
+  const task = await scene.live.task(submitted.taskId, "failed");
+  assertEquals(task.errorMessage, "The node was destroyed by hand.");
+  await nodes.first("node.updated", (frame) => frame.node.status === "destroyed");
+  const said = (await transcriptOf(scene, task)).find((message) => message.role === "tool");
+  assertEquals(said?.toolMetadata?.status, "failed", "what was cut is told");
 });
 
 async function submit(scene: Scene, description: string): Promise<{ taskId: string; sessionId: string }> {

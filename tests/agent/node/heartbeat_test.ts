@@ -10,7 +10,9 @@ class Told {
   states: WorkspaceState[] = [];
   readonly retained: string[][] = [];
   snapshot = () => this.states;
+  stopped = 0;
   retain = (wanted: string[]) => void this.retained.push(wanted);
+  stopAll = () => void this.stopped++;
 }
 
 function makeHeartbeat(bench: NodeBench, workspaces: Told, change: Partial<HeartbeatOptions> = {}): Heartbeat {
@@ -75,9 +77,11 @@ Deno.test("commands that did not come are fetched, new tokens are taken, and a f
     const behind = Promise.withResolvers<number>();
     const answered = Promise.withResolvers<{ fenced: boolean; idle: boolean }>();
     const onAnswer = (answer: { fenced: boolean; idle: boolean }) => answered.resolve(answer);
-    await using _beats = makeHeartbeat(bench, new Told(), { onBehind: behind.resolve, onAnswer });
+    const told = new Told();
+    await using _beats = makeHeartbeat(bench, told, { onBehind: behind.resolve, onAnswer });
     assertEquals(await behind.promise, 1);
     assertEquals(await answered.promise, { fenced: true, idle: true });
+    assertEquals([told.stopped, told.retained], [1, []], "all of it ends, whatever its age");
     await bench.client.request({ method: "GET", path: "/api/x", as: WORKSPACE });
     assertEquals(bench.edge.seen("/x")[0]!.token, token);
   }));

@@ -3,7 +3,7 @@ import { ControlLink, type ControlLinkOptions } from "../../../agent/node/link.t
 import { Inbox } from "../../../agent/store/inbox.ts";
 import { createLogger } from "../../../lib/log.ts";
 import type { ToEdgeFrame } from "../../../lib/wire/control.ts";
-import type { FakeEdge } from "../../fakes/edge_server.ts";
+import { type FakeEdge, problemOf } from "../../fakes/edge_server.ts";
 import { recordingLogger, silent, WORKSPACE } from "../store/fixture.ts";
 import { type NodeBench, withNode } from "./fixture.ts";
 
@@ -15,6 +15,7 @@ function makeLink(bench: NodeBench, change: Partial<ControlLinkOptions> = {}): C
     instanceId: bench.db.instanceId,
     onCommand: () => {},
     onRefresh: () => {},
+    onFenced: () => {},
     log: silent,
     ...change,
   });
@@ -44,6 +45,20 @@ Deno.test("the link opens with the node's token in its header and a hello that s
     });
     const dialled = bench.edge.seen("/control")[0]!;
     assert(dialled.token !== null && !dialled.path.includes(dialled.token));
+  }));
+
+Deno.test("a node that is given up learns of it at once, by its open link and by the next dial", () =>
+  withNode(async (bench) => {
+    let given = Promise.withResolvers<void>();
+    await using _link = makeLink(bench, { onFenced: () => given.resolve() });
+    await bench.edge.until(() => framesOf(bench.edge, "hello").length > 0);
+    bench.edge.sockets[0]!.close(4410, "This node was given up.");
+    await given.promise;
+    given = Promise.withResolvers();
+    await bench.edge.until(() => isOpen(bench.edge.sockets[1]));
+    bench.edge.script = ({ path }) => path.endsWith("/control") ? problemOf(410, "node_fenced") : undefined;
+    bench.edge.sockets[1]!.close();
+    await given.promise;
   }));
 
 Deno.test("a command is stored before it is acknowledged, and applied only afterwards", () =>
