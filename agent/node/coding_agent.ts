@@ -90,6 +90,13 @@ export class CodingAgent implements ManagedSession, AsyncDisposable {
     await this.end();
   }
 
+  /** Asks it to end its turn, if there is one; the turn then fails with this sentence. */
+  stopFor(reason: string): void {
+    if (this.#turns === 0) return;
+    this.#endedFor ??= reason;
+    this.cancel();
+  }
+
   /** Asks it to end its turn. */
   cancel(): void {
     this.#process.cancel();

@@ -30,9 +30,7 @@ export type EndReason = "signal" | "drained" | "edge_lost";
 
 /** Runs until `stop` aborts or the node has to end, and says why it ended. */
 export async function runNode(config: AgentConfig, log: Logger, stop: AbortSignal): Promise<EndReason> {
-  await using db = await openDatabase(config.dataDir, {
-    onDiskFull: () => log.critical("disk_full", { dataDir: config.dataDir }),
-  });
+  await using db = await openDatabase(config.dataDir);
   log.info("agent_started", {
     version: AGENT_VERSION,
     instanceId: db.instanceId,

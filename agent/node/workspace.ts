@@ -103,6 +103,11 @@ export class Workspace implements AsyncDisposable {
     this.#state.desk.respond(requestId, answer);
   }
 
+  /** The coding agent is told to stop; a turn under way fails with this sentence. */
+  stopTurn(reason: string): void {
+    this.#state.agent.stopFor(reason);
+  }
+
   refreshLive(): void {
     this.#state.recorder?.refresh();
   }
@@ -159,10 +164,20 @@ export class Workspace implements AsyncDisposable {
         this.#again = true;
         if (this.#disposed.signal.aborted || this.#interrupt.signal.aborted) continue;
         this.#state.log.error("workspace.action_failed", { action, error });
-        if (!await failWorkspace(this.#state, { row, action, message: messageOf(error) })) {
+        if (!await this.#fail(row, action, messageOf(error))) {
           await wait(backoffMs(attempt++, RETRY, Math.random()), this.#disposed.signal);
         }
       }
+    }
+  }
+
+  /** False when it could not be told, for want of room on the disk: then the action is done again. */
+  async #fail(row: WorkspaceRow, action: NonNullable<Action>, message: string): Promise<boolean> {
+    try {
+      return await failWorkspace(this.#state, { row, action, message });
+    } catch (error) {
+      this.#state.log.error("workspace.failure_not_told", { error });
+      return false;
     }
   }
 

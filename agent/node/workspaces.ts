@@ -18,6 +18,7 @@ export type { WorkspacesOptions } from "./workspace_parts.ts";
 
 /** A workspace this young may be missing in a list of wanted ones that was made before it. */
 const YOUNG_MS = 60_000;
+const DISK_FULL = "The node's disk is full, so its coding agents were told to stop. Make room on it, then try again.";
 
 export class Workspaces implements AsyncDisposable {
   readonly #parts: WorkspaceParts;
@@ -26,6 +27,7 @@ export class Workspaces implements AsyncDisposable {
   readonly #mirrors: Mirrors;
   readonly #relays: Relays;
   readonly #all = new Map<string, Workspace>();
+  readonly #forgetDisk: () => void;
   #draining = false;
 
   constructor(options: WorkspacesOptions) {
@@ -49,6 +51,7 @@ export class Workspaces implements AsyncDisposable {
       mirrors: this.#mirrors,
       evictMirrors: () => this.#evictMirrors(),
     };
+    this.#forgetDisk = db.onDiskFull(() => this.#stopTurns());
   }
 
   /** After a restart of the agent: ends what its last life left behind, and carries on with every workspace. */
@@ -156,10 +159,18 @@ export class Workspaces implements AsyncDisposable {
 
   /** Ends every process; what was not finished is carried on by the next start. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#forgetDisk();
     const parts = [this.#relays, ...this.#all.values()];
     await Promise.all(parts.map((part) => part[Symbol.asyncDispose]()));
     await this.#prewarm[Symbol.asyncDispose]();
     await this.#agents[Symbol.asyncDispose]();
+  }
+
+  /** Whatever a coding agent still did could not be written down. */
+  #stopTurns(): void {
+    const { log, db } = this.#parts;
+    log.critical("disk_full", { dataDir: db.dataDir });
+    for (const workspace of this.#all.values()) workspace.stopTurn(DISK_FULL);
   }
 
   #add(row: ConstructorParameters<typeof Workspace>[0]): Workspace {

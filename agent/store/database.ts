@@ -8,10 +8,13 @@ import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { messageOf } from "../../lib/errors.ts";
 import { newId } from "../../lib/ids.ts";
+import { Listeners } from "./listeners.ts";
 import { SCHEMA_STEPS } from "./schema.ts";
 
 const BALLAST_BYTES = 16 * 1024 * 1024;
 const BUSY_TIMEOUT_MS = 5_000;
+/** What waits is tried again much more often than anybody has to hear of it. */
+const FULL_AGAIN_MS = 2_000;
 
 export interface Database extends AsyncDisposable {
   client: Client;
@@ -20,14 +23,14 @@ export interface Database extends AsyncDisposable {
   dataDir: string;
   /** All statements in one transaction, durable when it resolves. */
   write(statements: InStatement[]): Promise<ResultSet[]>;
+  /** Calls `listener` when there is no room on the disk: at once, and now and then while it lasts. Answers its end. */
+  onDiskFull(listener: () => void): () => void;
   /** Runs `work` after everything that was handed in before: for decisions on what was just read. */
   exclusive<T>(work: () => Promise<T>): Promise<T>;
 }
 
 export interface DatabaseOptions {
   ballastBytes?: number;
-  /** Called when the ballast was given up. */
-  onDiskFull?: () => void;
 }
 
 /** Another agent runs on this data directory. */
@@ -49,7 +52,7 @@ export async function openDatabase(dataDir: string, options: DatabaseOptions = {
   try {
     const client = await openFile(directory);
     const ballast = await Ballast.make(join(directory, "ballast"), options.ballastBytes ?? BALLAST_BYTES);
-    return new AgentDatabase({ client, lock, ballast, dataDir: directory, onDiskFull: options.onDiskFull });
+    return new AgentDatabase({ client, lock, ballast, dataDir: directory });
   } catch (error) {
     lock.close();
     throw error;
@@ -70,34 +73,45 @@ class AgentDatabase implements Database {
   readonly instanceId: string;
   #lock: Deno.FsFile;
   #ballast: Ballast;
-  #onDiskFull: (() => void) | undefined;
+  #full = new Listeners<void>();
+  #toldFullAt = -Infinity;
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(
-    parts: { client: Client; lock: Deno.FsFile; ballast: Ballast; dataDir: string; onDiskFull?: () => void },
-  ) {
+  constructor(parts: { client: Client; lock: Deno.FsFile; ballast: Ballast; dataDir: string }) {
     this.client = parts.client;
     this.dataDir = parts.dataDir;
     this.instanceId = readInstanceId(parts.dataDir);
     this.#lock = parts.lock;
     this.#ballast = parts.ballast;
-    this.#onDiskFull = parts.onDiskFull;
   }
 
   async write(statements: InStatement[]): Promise<ResultSet[]> {
     try {
       return await this.client.batch(statements, "write");
     } catch (error) {
-      if (!isDiskFull(error) || !this.#ballast.release()) throw error;
-      this.#onDiskFull?.();
+      if (!isDiskFull(error)) throw error;
+      const hasRoom = this.#ballast.release();
+      this.#tellFull();
+      if (!hasRoom) throw error;
       return await this.client.batch(statements, "write");
     }
+  }
+
+  onDiskFull(listener: () => void): () => void {
+    return this.#full.add(listener);
   }
 
   exclusive<T>(work: () => Promise<T>): Promise<T> {
     const result = this.#last.then(work);
     this.#last = result.catch(() => {});
     return result;
+  }
+
+  #tellFull(): void {
+    const now = performance.now();
+    if (now - this.#toldFullAt < FULL_AGAIN_MS) return;
+    this.#toldFullAt = now;
+    this.#full.call();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -72,7 +72,8 @@ Deno.test("when the disk is full the ballast is given up, and the message is sto
       full++;
       limit(100_000);
     };
-    await using db = await openDatabase(dataDir, { ballastBytes: 4_096, onDiskFull: lift });
+    await using db = await openDatabase(dataDir, { ballastBytes: 4_096 });
+    db.onDiskFull(lift);
     let limit = (_pages: number) => {};
     const pages = Number((await db.client.execute("PRAGMA page_count")).rows[0]!.page_count);
     limit = (most) => void db.client.execute(`PRAGMA max_page_count=${most}`);
