@@ -5,14 +5,16 @@
 import { statfs } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import ky from "ky";
+import { hasLogin, loginCommand } from "../lib/coding_agent_logins.ts";
 import { messageOf } from "../lib/errors.ts";
 import type { AgentConfig } from "./config.ts";
-import { availableProfiles } from "./coding/profiles.ts";
+import { availableProfiles, installableProfiles, type Profile } from "./coding/profiles.ts";
 
 const GIB = 1024 ** 3;
 const DISK_FREE_MIN_BYTES = GIB;
 const CLOCK_SKEW_MAX_MS = 60_000;
 const EDGE_TIMEOUT_MS = 10_000;
+const VERSION_TIMEOUT_MS = 10_000;
 
 export interface Finding {
   what: string;
@@ -29,7 +31,7 @@ export async function examine(config: AgentConfig): Promise<Finding[]> {
     checkDisk(config.dataDir),
     checkEdge(config.controlPlaneUrl),
   ]);
-  return [describeNode(config), git, agents, disk, ...edge];
+  return [describeNode(config), git, ...agents, disk, ...edge];
 }
 
 /** The findings as lines for a terminal. */
@@ -57,13 +59,42 @@ async function checkGit(config: AgentConfig): Promise<Finding> {
   return { what, ok: false, text: "not found. Install it, for example with: apt-get install git" };
 }
 
-async function checkCodingAgents(config: AgentConfig): Promise<Finding> {
+/** One line for each that can be installed; none of them is a must, so none is a fault. */
+async function checkCodingAgents(config: AgentConfig): Promise<Finding[]> {
   const found = await availableProfiles(config);
-  const real = found.filter((id) => id !== "demo");
-  const text = real.length > 0
-    ? found.join(", ")
-    : "only the demo. For Claude Code: npm install -g @agentclientprotocol/claude-agent-acp@0.100.0";
-  return { what: "coding agents", ok: found.length > 0, text };
+  const each = installableProfiles().map(async (profile) => {
+    const text = found.includes(profile.id)
+      ? await describeInstalled(profile, config.childEnvironment)
+      : `not installed. To use it: npm install -g ${profile.package}`;
+    return { what: profile.label, ok: true, text };
+  });
+  return [{ what: "coding agents", ok: true, text: found.join(", ") }, ...await Promise.all(each)];
+}
+
+async function describeInstalled(profile: Profile, environment: Record<string, string>): Promise<string> {
+  const known = profile.package?.split("@").at(-1) ?? "";
+  const [version, isSignedIn] = await Promise.all([
+    readVersion(profile.command, environment),
+    hasLogin(profile.id, environment),
+  ]);
+  const which = version === null || version === known
+    ? `installed${version === null ? "" : `, version ${version}`}`
+    : `installed, version ${version}; ${known} is known to work: npm install -g ${profile.package}`;
+  const how = loginCommand(profile.id);
+  const signIn = isSignedIn ? "signed in" : `no login found: it needs a key from the page Credentials, or: ${how}`;
+  return `${which}; ${signIn}`;
+}
+
+/** What the program says of itself; null where it says nothing in time. */
+async function readVersion(command: string, env: Record<string, string>): Promise<string | null> {
+  try {
+    const options = { args: ["--version"], clearEnv: true, env, stdin: "null" as const };
+    const { stdout } = await new Deno.Command(command, { ...options, signal: AbortSignal.timeout(VERSION_TIMEOUT_MS) })
+      .output();
+    return new TextDecoder().decode(stdout).match(/\d+\.\d+\.\d+\S*/)?.[0] ?? null;
+  } catch {
+    return null;
+  }
 }
 
 async function checkDisk(dataDir: string): Promise<Finding> {

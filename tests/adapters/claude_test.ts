@@ -164,6 +164,25 @@ claude("kill -9 of our agent: the restarted one goes on with Claude's own conver
   assertEquals(world.model.asked.filter(({ prompt }) => prompt.includes("heliotrope")).length, 1, "never asked twice");
 });
 
+claude("the key is in the environment of the coding agent, and on no command line and no disk", async () => {
+  const script: Script = ({ results }) =>
+    results.length > 0
+      ? [say("I ran it."), { kind: "hold", until: NEVER }]
+      : [use("Bash", { command: "echo ran", description: "Runs" })];
+  await using world = await World.make({ codingAgent: "claude", script });
+  const { taskId } = await world.submit("Run something");
+  const running = await world.live.task(taskId, "in_progress");
+  await liveText(world, "I ran it.");
+  const mark = await markOf(world, { nodeId: running.nodeId!, workspaceId: running.workspaceId! });
+  const environments = await Promise.all((await marked(mark)).map(({ pid }) => read(`/proc/${pid}/environ`)));
+  assert(environments.some((text) => text.includes(`ANTHROPIC_API_KEY=${MODEL_KEY}`)), "it was given the key");
+  const commands = await Promise.all((await listProcesses()).map(({ pid }) => read(`/proc/${pid}/cmdline`)));
+  assertEquals(commands.filter((text) => text.includes(MODEL_KEY)), []);
+  const places = [world.home, world.test.edge.config.HEARTH_DATA_DIR, world.repository.path];
+  const { stdout } = await new Deno.Command("grep", { args: ["-rlaF", "--", MODEL_KEY, ...places] }).output();
+  assertEquals(new TextDecoder().decode(stdout), "");
+});
+
 claude("what the model's service refuses is told in our words, once, and what helps", async () => {
   const script: Script = ({ prompt }) => fail(Number(prompt.match(/\d+/)?.[0]), NO_RETRY);
   await using world = await World.make({ codingAgent: "claude", script });
@@ -228,6 +247,10 @@ async function markOf(world: World, at: { nodeId: string; workspaceId: string })
 
 async function marked(mark: string) {
   return await selectMarked(await listProcesses(), mark);
+}
+
+async function read(path: string): Promise<string> {
+  return await Deno.readTextFile(path).catch(() => "");
 }
 
 function kill(pid: number): void {

@@ -217,5 +217,30 @@ Deno.test("doctor says of each thing whether it is in order, and what to do wher
     assertEquals(bad.code, 1);
     assertMatch(bad.out, /FAULT {2}git: not found\. Install it/);
     assertMatch(bad.out, /FAULT {2}edge: .*Check CONTROL_PLANE_URL/);
+    assertMatch(
+      bad.out,
+      /ok {5}Claude Code: not installed\..* npm install -g @agentclientprotocol\/claude-agent-acp@\d/,
+    );
     assert(!bad.out.includes(BOOTSTRAP));
+  }));
+
+Deno.test("doctor says which version of a coding agent is there, and whether a person is signed in to it", () =>
+  withEdge(async (edge, dataDir) => {
+    const bin = `${dataDir}-bin`;
+    try {
+      await Deno.mkdir(`${bin}/.codex`, { recursive: true });
+      await Deno.writeTextFile(`${bin}/.codex/auth.json`, "{}");
+      for (const command of ["claude-agent-acp", "codex-acp"]) {
+        await Deno.writeTextFile(`${bin}/${command}`, "#!/bin/sh\necho v0.1.2\n", { mode: 0o755 });
+      }
+      const env = { ...nodeEnvironment(edge, dataDir), PATH: `${bin}:${Deno.env.get("PATH")}`, HOME: bin };
+      const { out } = await runAgent(["doctor"], env);
+      assertMatch(
+        out,
+        /Claude Code: installed, version 0\.1\.2; 0\.100\.0 is known to work: npm install -g .*; no login found/,
+      );
+      assertMatch(out, /Codex: installed, version 0\.1\.2; .*; signed in$/m);
+    } finally {
+      await Deno.remove(bin, { recursive: true });
+    }
   }));
