@@ -56,7 +56,8 @@ export class DemoMemory {
 
 async function pathOf(cwd: string, sessionId: string): Promise<string> {
   const git = await Deno.stat(`${cwd}/.git`).catch(() => null);
-  const folder = git?.isDirectory ? `${cwd}/.git/hearth-demo` : `${tmpdir()}/hearth-demo`;
+  // One for each user of the machine: nobody can write into another's.
+  const folder = git?.isDirectory ? `${cwd}/.git/hearth-demo` : `${tmpdir()}/hearth-demo-${Deno.uid() ?? "user"}`;
   await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
   return `${folder}/${sessionId}.json`;
 }
