@@ -15,7 +15,7 @@ const RESCUE_LOOK_MS = 15_000;
 
 /**
  * Deletes the machine of a node that is `destroying`; anything else is left alone. A machine that holds undelivered rows
- * or dead letters is spared until they came, or `NODE_RESCUE_MS` are over: then `onLoss` is called with what its last
+ * or dead letters is spared until they came, or `NODE_RESCUE_MS` or its hard lifetime are over: then `onLoss` is called with what its last
  * heartbeat told, before the machine goes; it may be called again.
  */
 export async function deleteMachine(
@@ -26,7 +26,7 @@ export async function deleteMachine(
   const node = await readNode(edge.store, nodeId);
   if (node?.status !== "destroying") return;
   const held = await readHeld(edge, node);
-  if (held && edge.clock() - node.updatedAt < edge.config.NODE_RESCUE_MS) {
+  if (held && mayWait(node, edge.clock(), edge.config)) {
     return await postpone(edge, nodeId, { afterMs: RESCUE_LOOK_MS, failed: false });
   }
   if (held) await onLoss(node, held);
@@ -39,6 +39,13 @@ export async function deleteMachine(
     return await postpone(edge, nodeId, { afterMs, failed: true });
   }
   await recordDestroyed(edge, node);
+}
+
+function mayWait(node: NodeRecord, now: number, config: Edge["config"]): boolean {
+  // Of what happens to a node on its way out, nothing but its own retries writes its record.
+  const sinceMs = now - node.updatedAt;
+  const isOld = node.autoProvisioned && now - node.createdAt > config.NODE_HARD_LIFETIME_MS;
+  return sinceMs < config.NODE_RESCUE_MS && !isOld;
 }
 
 /** A machine that waited only for its messages to come goes as soon as its heartbeat says that they did. */

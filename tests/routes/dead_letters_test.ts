@@ -104,6 +104,36 @@ Deno.test("after the time to rescue it goes, and what may be lost is told in the
   assertStringIncludes(node.errorMessage, "2 dead letter(s)");
 });
 
+Deno.test("nothing done to a node on its way out gives it more time", async () => {
+  await using running = await startRunningTask();
+  const { test, agent } = running;
+  await retire(running, { outboxDepth: 1 });
+  for (const share of [0.6, 0.6]) {
+    assertEquals(await statusOf(test, agent.nodeId), "destroying");
+    test.skewMs += test.edge.config.NODE_RESCUE_MS * share;
+    await agent.heartbeat({ outboxDepth: 1 });
+    await retire(running, { outboxDepth: 1 });
+    await test.admin.call(`POST /api/nodes/${agent.nodeId}/drain`);
+  }
+  test.loop.ring();
+  await test.loop.settled();
+  assertEquals(await statusOf(test, agent.nodeId), "destroyed");
+});
+
+Deno.test("at its hard lifetime a machine goes whatever it still holds", async () => {
+  await using running = await startRunningTask();
+  const { test, agent } = running;
+  test.skewMs += test.edge.config.NODE_HARD_LIFETIME_MS - test.edge.config.NODE_RESCUE_MS / 2;
+  await agent.heartbeat();
+  await retire(running, { outboxDepth: 1 });
+  assertEquals(await statusOf(test, agent.nodeId), "destroying");
+  test.skewMs += test.edge.config.NODE_RESCUE_MS / 2 + 60_000;
+  await agent.heartbeat({ outboxDepth: 1 });
+  test.loop.ring();
+  await test.loop.settled();
+  assertEquals(await statusOf(test, agent.nodeId), "destroyed");
+});
+
 Deno.test("messages that come after their session stopped are stored, with those of a node that was given up", async () => {
   await using running = await startRunningTask();
   await running.test.admin.call(`POST ${running.session}/stop`);

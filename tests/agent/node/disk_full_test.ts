@@ -24,7 +24,7 @@ Deno.test({
     await eventually(() => node.logged.some((line) => line.includes("disk_full")));
     await disk.free();
 
-    const ended = await edge.untilCall("turn", { event: "ended" });
+    const ended = await eventually(() => edge.calls.find(({ body }) => body.event === "ended") ?? null);
     assertMatch(String(ended.body.error), /^The node's disk is full/);
     await eventually(async () => await node.outbox.depth(workspaceId) === 0);
     const [before, , streamed, ...more] = edge.messages;
