@@ -5,6 +5,13 @@
 /** The variable that marks every process of a session; inherited by whatever those processes start. */
 export const MARK = "HEARTH_SESSION";
 
+/**
+ * A second mark, which a changed environment does not take away: the limit on message queues, a resource that hardly
+ * anything uses, is inherited through every fork and can only be lowered. Its normal value is above all of these.
+ */
+const TAG_MIN = 20_000;
+const TAG_MAX = 819_000;
+
 export interface Identity {
   pid: number;
   /** Clock ticks after boot at which the process was started. */
@@ -30,10 +37,26 @@ export async function listProcesses(): Promise<Process[]> {
   return stats.filter((stat) => stat !== null && !stat.ended).map((stat) => stat!.process);
 }
 
-/** Of `processes`, those whose mark is `prefix`, or begins with it where it ends in `/` or `.`. */
+/** The second mark that belongs to a mark. */
+export function tagOf(mark: string): number {
+  let hash = 2_166_136_261;
+  for (const byte of new TextEncoder().encode(mark)) hash = Math.imul(hash ^ byte, 16_777_619) >>> 0;
+  return TAG_MIN + hash % (TAG_MAX - TAG_MIN);
+}
+
+/**
+ * Of `processes`, those whose mark is `prefix`, or begins with it where it ends in `/` or `.`. One that carries no mark
+ * any more is known by the second mark, where a whole mark is asked for.
+ */
 export async function selectMarked(processes: Process[], prefix: string): Promise<Process[]> {
-  const marks = await Promise.all(processes.map((process) => readMark(process.pid)));
-  return processes.filter((_, i) => marks[i] === prefix || (/[/.]$/.test(prefix) && marks[i]?.startsWith(prefix)));
+  const isPart = /[/.]$/.test(prefix);
+  const isMeant = async ({ pid }: Process) => {
+    const mark = await readMark(pid);
+    if (mark === null) return !isPart && await readTag(pid) === tagOf(prefix);
+    return mark === prefix || (isPart && mark.startsWith(prefix));
+  };
+  const meant = await Promise.all(processes.map(isMeant));
+  return processes.filter((_, i) => meant[i]);
 }
 
 /** Whether the very process meant is still there, and not as a zombie. */
@@ -64,6 +87,12 @@ async function readMark(pid: number): Promise<string | null> {
   const environment = await readText(`/proc/${pid}/environ`);
   const entry = environment?.split("\0").find((line) => line.startsWith(`${MARK}=`));
   return entry?.slice(MARK.length + 1) ?? null;
+}
+
+async function readTag(pid: number): Promise<number | null> {
+  const limits = await readText(`/proc/${pid}/limits`);
+  const [, soft, hard] = limits?.match(/^Max msgqueue size +(\d+) +(\d+) /m) ?? [];
+  return soft !== undefined && soft === hard ? Number(soft) : null;
 }
 
 /** Null for a process that went away meanwhile and for one that belongs to somebody else. */

@@ -7,7 +7,7 @@ import { resolve } from "node:path";
 import { z } from "zod";
 import type { Logger } from "../../lib/log.ts";
 import { type ExtensionInfo } from "../../lib/wire/chat_engine.ts";
-import { isOnPath } from "./profiles.ts";
+import { findProgram } from "../process/find_program.ts";
 
 const FILE_MAX_BYTES = 1024 * 1024;
 const FOUND_MAX = 500;
@@ -54,7 +54,7 @@ export async function loadExtensions(projectDir: string, options: LoadOptions): 
   const mcpServers = await readServers(`${projectDir}/mcp.json`, options.log);
   // A path in it is meant from the project's folder, where the coding agent starts it.
   const full = (command: string) => command.includes("/") ? resolve(projectDir, command) : command;
-  const onPath = await Promise.all(mcpServers.map(({ command }) => isOnPath(full(command), options.path)));
+  const onPath = await Promise.all(mcpServers.map(({ command }) => findProgram(full(command), options.path)));
   const missing = mcpServers.filter((_, i) => !onPath[i]).map(({ name }) => name);
   for (const name of missing) options.log.warn("extension.command_missing", { server: name });
   const skills = await findSkills(`${projectDir}/skills`);

@@ -3,6 +3,7 @@
  * only `demo` is part of this program.
  */
 import type { AgentConfig } from "../config.ts";
+import { findProgram } from "../process/find_program.ts";
 
 export interface Profile {
   id: string;
@@ -117,25 +118,12 @@ export function findProfile(id: string, config: ProfileConfig): Profile | null {
 
 /** Ids of the coding agents whose program is on the PATH. `demo` always is. */
 export async function availableProfiles(config: ProfileConfig): Promise<string[]> {
-  const found = await Promise.all(INSTALLED.map((profile) => isOnPath(profile.command, config.childEnvironment.PATH)));
-  return ["demo", ...INSTALLED.filter((_, i) => found[i]).map((profile) => profile.id)];
+  const { PATH } = config.childEnvironment;
+  const found = await Promise.all(INSTALLED.map(({ command }) => findProgram(command, PATH)));
+  return ["demo", ...INSTALLED.filter((_, i) => found[i] !== null).map(({ id }) => id)];
 }
 
 function demoProfile(config: ProfileConfig): Profile {
   const [command = Deno.execPath(), ...args] = config.selfCommand;
   return { id: "demo", label: "Demo (no model)", command, args: [...args, "demo"], env: {} };
-}
-
-/** Whether `command`, a name or a path, is a program of this machine. */
-export async function isOnPath(command: string, path = ""): Promise<boolean> {
-  if (command.includes("/")) return await isExecutable(command);
-  const found = await Promise.all(
-    path.split(":").filter((folder) => folder !== "").map((folder) => isExecutable(`${folder}/${command}`)),
-  );
-  return found.includes(true);
-}
-
-async function isExecutable(path: string): Promise<boolean> {
-  const info = await Deno.stat(path).catch(() => null);
-  return info !== null && info.isFile && ((info.mode ?? 0) & 0o111) !== 0;
 }

@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { endProcesses } from "../../../lib/end_processes.ts";
 import { allowedEnvironment } from "../../../agent/process/environment.ts";
 import { isAlive, listProcesses, readProcess, selectMarked } from "../../../lib/processes.ts";
@@ -92,4 +92,33 @@ Deno.test("a pid that was given out again is not taken for the process that had 
   assert(await isAlive(child.leader));
   await endProcesses(`${INSTANCE}/reused`, { leader: child.leader });
   await child.process.status;
+});
+
+Deno.test("a daemon that forked twice, left the session, wiped its environment and ignores signals is ended too", async () => {
+  const daemon = `env -i /bin/sh -c 'trap "" TERM HUP INT; echo $$ > "$0"; while :; do sleep 1; done'`;
+  const file = await Deno.makeTempFile();
+  try {
+    const child = await start(`(setsid ${daemon} ${file} </dev/null >/dev/null 2>&1 &); echo ready`, "wild");
+    const other = await start("echo b; exec env -i sleep 60", "wild-other");
+    await child.process.status;
+    let pid = 0;
+    while (pid === 0) pid = Number(await Deno.readTextFile(file));
+    const wild = (await readProcess(pid))!;
+    assertEquals((await selectMarked([wild], `${INSTANCE}/`)).length, 0, "its mark is gone");
+    assertEquals(await endProcesses(`${INSTANCE}/wild`, { leader: child.leader, graceMs: 100 }), []);
+    assertEquals(await isAlive(wild), false);
+    assert(await isAlive(other.leader), "another session is left alone");
+    await endProcesses(`${INSTANCE}/wild-other`, { leader: other.leader, graceMs: 100 });
+    await other.process.status;
+  } finally {
+    await Deno.remove(file);
+  }
+});
+
+Deno.test("a program that is not there is told as such, with the marks before it", async () => {
+  const env = { PATH: "/usr/bin:/bin" };
+  await assertRejects(
+    () => spawnChild("no-such-program", { args: [], cwd: "/", env, mark: `${INSTANCE}/none` }),
+    Deno.errors.NotFound,
+  );
 });
