@@ -70,6 +70,7 @@ export const edgeEnvironment = z.object({
   TASK_MAX_RUN_MS: amount(4 * HOUR, 1_000),
   WORKSPACE_STOP_TIMEOUT_MS: amount(MINUTE, 1_000),
   KEPT_WORKSPACE_TTL_MS: amount(2 * HOUR, 1_000),
+  WORKSPACE_IDLE_TIMEOUT_MS: amount(2 * HOUR, 1_000),
   PERMISSION_TIMEOUT_MS: amount(HOUR, 1_000),
   MAX_PROJECTS_PER_USER: amount(100, 1),
   MAX_TASKS_PER_PROJECT: amount(10_000, 1),

@@ -1,6 +1,10 @@
-/** Workspaces past their time whose due keys were lost: kept ones are discarded, stopping ones count as stopped. */
+/**
+ * Workspaces past their time: those opened by hand that nobody uses end; kept ones are discarded and stopping ones count
+ * as stopped where their due keys were lost.
+ */
 import type { Edge } from "../../edge.ts";
 import { listLiveWorkspaces, readWorkspace, type WorkspaceRecord } from "../../store/workspaces.ts";
+import { endIdleWorkspace } from "../../tasks/idle.ts";
 import { discardWorkspace, releaseWorkspace } from "../../tasks/release.ts";
 import { mendEach } from "../mend_each.ts";
 
@@ -21,6 +25,6 @@ async function sweepWorkspace(edge: Edge, workspaceId: string): Promise<boolean>
   const workspace = await readWorkspace(edge.store, workspaceId);
   if (workspace && isKeptTooLong(workspace)) await discardWorkspace(edge, workspaceId, isKeptTooLong);
   else if (workspace && isStoppingTooLong(workspace)) await releaseWorkspace(edge, workspaceId, isStoppingTooLong);
-  else return false;
+  else return await endIdleWorkspace(edge, workspaceId);
   return true;
 }
