@@ -27,7 +27,8 @@ export interface Candidate {
 export type Choice =
   /** Try these in order; who loses one claim tries the next. */
   | { kind: "claim"; nodeIds: string[] }
-  | { kind: "provision" }
+  /** `last`: the owner may have no machine beside it. */
+  | { kind: "provision"; last: boolean }
   | { kind: "wait"; reason: string };
 
 /** `nodes`: the owner's. */
@@ -51,7 +52,7 @@ export function selectNode(
   const nodeIds = [...warm, ...active].map(({ node }) => node.id);
   if (nodeIds.length > 0) return { kind: "claim", nodeIds };
   const owned = nodes.filter(({ node }) => node.status !== "destroyed").length;
-  if (owned < limits.maxNodes) return { kind: "provision" };
+  if (owned < limits.maxNodes) return { kind: "provision", last: owned + 1 === limits.maxNodes };
   return { kind: "wait", reason: `All ${limits.maxNodes} nodes that you may have are in use.` };
 }
 

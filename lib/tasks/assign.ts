@@ -39,7 +39,9 @@ export async function assignNode(edge: Edge, task: TaskRecord): Promise<"again" 
     return { failed: "The machine chosen for this run is gone." };
   }
   const choice = choose(edge, nodes, wanted);
-  if (choice.kind === "wait" || await isOutranked(edge, task, { nodes, choice })) return await waitForNode(edge, task);
+  if (choice.kind === "wait" || await isOutranked(edge, task, { nodes, choice, wanted })) {
+    return await waitForNode(edge, task);
+  }
   if (choice.kind === "provision") return await beginNode(edge, task, wanted);
   for (const nodeId of choice.nodeIds) {
     if (!await claim(edge, task, nodeId)) continue;
@@ -106,21 +108,32 @@ function choose(edge: Edge, nodes: Candidate[], wanted: Wanted): Choice {
 async function isOutranked(
   edge: Edge,
   task: TaskRecord,
-  looked: { nodes: Candidate[]; choice: Choice },
+  looked: { nodes: Candidate[]; choice: Choice; wanted: Wanted },
 ): Promise<boolean> {
   const before = (await listWaiting(edge, task.ownerId)).filter((other) => byUrgency(other, task) < 0);
   for (const other of before) {
     const wanted = wantedNode(other, await requireProjectRecord(edge, other.projectId));
-    if (!overlap(looked.choice, choose(edge, looked.nodes, wanted))) continue;
+    const theirs = { wanted, choice: choose(edge, looked.nodes, wanted) };
+    if (!overlap({ wanted: looked.wanted, choice: looked.choice }, theirs)) continue;
     await wake(edge, [other]);
     return true;
   }
   return false;
 }
 
-function overlap(a: Choice, b: Choice): boolean {
-  if (a.kind === "claim" && b.kind === "claim") return a.nodeIds.some((id) => b.nodeIds.includes(id));
-  return a.kind === "provision" && b.kind === "provision";
+interface Wish {
+  wanted: Wanted;
+  choice: Choice;
+}
+
+/** A provider may have no room for one size or place and plenty for another: who waits for that stops no other. */
+function overlap(a: Wish, b: Wish): boolean {
+  if (a.choice.kind === "claim" && b.choice.kind === "claim") {
+    const { nodeIds } = b.choice;
+    return a.choice.nodeIds.some((id) => nodeIds.includes(id));
+  }
+  if (a.choice.kind !== "provision" || b.choice.kind !== "provision") return false;
+  return a.choice.last || (a.wanted.vmSize === b.wanted.vmSize && a.wanted.location === b.wanted.location);
 }
 
 async function claim(edge: Edge, task: TaskRecord, nodeId: string): Promise<boolean> {

@@ -17,7 +17,8 @@ function loaded(node: NodeRecord, load: number): Candidate {
 }
 
 Deno.test("without a node a new one is made, and no more than the owner may have", () => {
-  assertEquals(select([]), { kind: "provision" });
+  assertEquals(select([]), { kind: "provision", last: false });
+  assertEquals(select([], {}, { ...LIMITS, maxNodes: 1 }), { kind: "provision", last: true });
   const busy = nodeRecord({ claims: [1, 2, 3].map((i) => claimRecord(`${i}`)) });
   assertEquals(select([busy]).kind, "provision");
   assertEquals(select([busy], {}, { ...LIMITS, maxNodes: 1 }).kind, "wait");

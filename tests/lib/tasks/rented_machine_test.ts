@@ -106,6 +106,25 @@ Deno.test("without room at the provider a task waits, and goes on when there is 
   assertEquals(fake.orders.length, 1);
 });
 
+Deno.test("a task that waits for a size that the provider has not stops none of another size, but one of its own", async () => {
+  await using fake = await FakeHcloud.start();
+  const { bench, settle } = await startRented(fake);
+  await using _ = bench;
+  fake.fault("POST /servers", { kind: "refused", status: 403, code: "resource_limit_exceeded" });
+  const urgent = await bench.submit({ agentHint: "demo", priority: 5, vmSize: "large" });
+  await settle();
+  assertEquals((await bench.task(urgent)).executionStep, "waiting_for_node");
+  const small = await bench.submit({ agentHint: "demo", vmSize: "small" }, urgent.projectId);
+  await settle();
+  assertEquals((await bench.task(small)).status, "delegated");
+  assertEquals((await bench.task(urgent)).executionStep, "waiting_for_node");
+  const same = await bench.submit({ agentHint: "demo", vmSize: "large" }, urgent.projectId);
+  await settle();
+  const [first, second] = await Promise.all([small, urgent].map((each) => bench.task(each)));
+  assertEquals(fake.orders.map(({ name }) => name), [`hearth-${first!.nodeId}`, `hearth-${second!.nodeId}`]);
+  assertEquals((await bench.task(same)).executionStep, "waiting_for_node", "the more urgent one comes first");
+});
+
 Deno.test("a provider's refusal fails the run in plain words, and leaves no server", async () => {
   await using fake = await FakeHcloud.start();
   const { bench, settle } = await startRented(fake);
