@@ -5,6 +5,7 @@
 import type { Edge } from "../edge.ts";
 import { messageOf } from "../errors.ts";
 import { type Change, change } from "../store/change.ts";
+import { scheduleLoose } from "../store/due.ts";
 import { nodeKey } from "../store/keys.ts";
 import { type BeatRecord, type NodeRecord, putFleet, putNode, readBeat, readFleet, readNode } from "../store/nodes.ts";
 import { accessOf, providerOf } from "./accounts.ts";
@@ -97,6 +98,7 @@ async function recordDestroyed(edge: Edge, node: NodeRecord): Promise<void> {
     putNode(tx, entry, { ...entry.value, status: "destroyed", claims: [], secretHash: null, dues });
     const fleet = await readFleet(tx, entry.value.ownerId);
     putFleet(tx, fleet, (fleet.value?.nodeIds ?? []).filter((id) => id !== nodeId));
+    scheduleLoose(tx, { kind: "purge", id: `node/${nodeId}`, at: tx.now });
     return true;
   }, edge.clock);
   if (isDestroyed) edge.log.info("node_destroyed", { nodeId });

@@ -1,13 +1,14 @@
-/** Removes what a deleted task or project leaves behind, in commits of bounded size; safe to begin again. */
+/** Removes what a deleted task or project or a destroyed node leaves behind, in commits of bounded size; safe to begin again. */
 import type { Store } from "./store.ts";
 
 const DELETES_PER_COMMIT = 500;
 
-/** `id` is `task/<taskId>/<sessionId>` or `project/<projectId>`. */
+/** `id` is `task/<taskId>/<sessionId>`, `project/<projectId>` or `node/<nodeId>`. */
 export async function purge(store: Store, id: string): Promise<void> {
   const [kind, first, second] = id.split("/");
   if (kind === "task") await purgeTask(store, first!, second!);
   if (kind === "project") await purgeProject(store, first!);
+  if (kind === "node") await purgeCommands(store, first!);
 }
 
 async function purgeTask(store: Store, taskId: string, sessionId: string): Promise<void> {
@@ -31,6 +32,11 @@ async function purgeProject(store: Store, projectId: string): Promise<void> {
   const families = ["task", "taskByStatus", "taskByPriority", "taskByUpdate", "taskLive", "taskEdges"];
   const others = ["session", "sessionByActivity", "workspaceByProject", "tally"];
   for (const family of [...families, ...others]) await deleteAll(store, [family, projectId]);
+}
+
+/** Nobody takes them any more. */
+async function purgeCommands(store: Store, nodeId: string): Promise<void> {
+  for (const family of ["command", "commandHead", "commandAck"]) await deleteAll(store, [family, nodeId]);
 }
 
 async function deleteAll(store: Store, prefix: Deno.KvKey): Promise<void> {
