@@ -101,6 +101,7 @@ function putRegistered(
   }
   return putAfterClaims(tx, entry, {
     ...entry.value,
+    lost: false,
     status,
     secretHash: facts.secretHash,
     agentVersion: body.agentVersion,

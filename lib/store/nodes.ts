@@ -43,6 +43,8 @@ export interface NodeRecord extends Versioned {
   status: NodeStatus;
   draining: boolean;
   health: Node["health"];
+  /** A machine of a person's own was given up as lost and fenced, and has not come back since. */
+  lost?: boolean;
   /** Raised when the node is declared lost or destroyed: tokens of an older one are fenced. */
   generation: number;
   claims: Claim[];

@@ -53,7 +53,9 @@ async function storeBeat(edge: Edge, node: NodeRecord, from: { body: Heartbeat; 
     if (node.status === "destroying") return await hurryDeletion(tx, node.id, counts);
     if (node.health === "ok" || from.isFenced) return;
     const entry = await tx.get<NodeRecord>(nodeKey(node.id));
-    if (entry.value) putNode(tx, entry, { ...entry.value, health: "ok" });
+    if (!entry.value) return;
+    const { lost, errorMessage } = entry.value;
+    putNode(tx, entry, { ...entry.value, lost: false, health: "ok", errorMessage: lost ? null : errorMessage });
   }, edge.clock);
 }
 

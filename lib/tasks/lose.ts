@@ -24,7 +24,7 @@ export async function loseNode(edge: Edge, nodeId: string, reason = SILENT): Pro
 async function closeNode(edge: Edge, nodeId: string, reason: string): Promise<boolean> {
   return await change(edge.store, async (tx) => {
     const entry = await tx.get<NodeRecord>(nodeKey(nodeId));
-    if (!entry.value || isEnding(entry.value)) return false;
+    if (!entry.value || isEnding(entry.value) || entry.value.lost) return false;
     const draining = entry.value.draining || entry.value.autoProvisioned;
     putNode(tx, entry, { ...entry.value, draining, health: "unreachable", errorMessage: reason });
     return true;
@@ -39,7 +39,7 @@ async function giveUp(edge: Edge, nodeId: string, reason: string): Promise<void>
     if (!entry.value || isEnding(entry.value) || entry.value.claims.length > 0) return;
     if (entry.value.autoProvisioned) putDestroying(tx, entry, entry.value, reason);
     else {
-      putNode(tx, entry, { ...entry.value, generation: entry.value.generation + 1 });
+      putNode(tx, entry, { ...entry.value, lost: true, generation: entry.value.generation + 1 });
       pokeNode(tx, nodeId, 0);
     }
   }, edge.clock);

@@ -151,6 +151,13 @@ export class FakeAgent implements AsyncDisposable {
     return await this.#send("POST", path, { body: { ...beat, ...body }, token: this.registered!.callbackToken });
   }
 
+  /** A new token of the node's own, by its secret. */
+  async renew(): Promise<void> {
+    const body = { nodeSecret: this.registered!.nodeSecret, workspaceIds: [] };
+    const answer = await this.#send("POST", `/api/nodes/${this.nodeId}/token`, { body });
+    this.registered = { ...this.registered!, callbackToken: answer.body.callbackToken };
+  }
+
   async workspaceToken(workspaceId: string): Promise<string> {
     if (this.#tokens[workspaceId]) return this.#tokens[workspaceId];
     const answer = await this.#send("POST", `/api/nodes/${this.nodeId}/token`, {

@@ -1,5 +1,7 @@
 /** The end of a run: the table of outcomes row by row, for task, workspace, node and session. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { sweepNodes } from "../../../lib/scheduler/sweeps/nodes.ts";
+import { nodeKey } from "../../../lib/store/keys.ts";
 import { finishTask } from "../../../lib/tasks/finish.ts";
 import { loseNode } from "../../../lib/tasks/lose.ts";
 import { failCommits } from "../../fakes/failing_store.ts";
@@ -185,6 +187,52 @@ Deno.test("a lost node: failed, workspace stopped, node fenced and destroyed, se
   await bench.settle();
   assertEquals(await bench.states(run), ["failed", "stopped", "destroyed 0", "error"]);
   assertEquals(await loseNode(bench.edge, run.runtime.nodeId), false);
+});
+
+Deno.test("a lost machine of a person's own is fenced once, and of use again when its agent comes back", async () => {
+  await using bench = await startBench({ still: true });
+  const run = await bench.run();
+  const { nodeId } = run.runtime;
+  const { kv } = bench.edge.store;
+  await kv.set(nodeKey(nodeId), { ...await bench.node(nodeId), autoProvisioned: false });
+  await run.agent.heartbeat();
+  const lose = async () => {
+    bench.test.skewMs += bench.edge.config.NODE_LOST_AFTER_MS + 1;
+    await sweepNodes(bench.edge);
+    bench.test.skewMs += bench.edge.config.HEARTBEAT_STALE_MS + 1;
+    return await sweepNodes(bench.edge);
+  };
+  assertEquals(await lose(), 1);
+  assertEquals(await bench.states(run), ["failed", "stopped", "active 0", "error"]);
+  const { generation, errorMessage } = await bench.node(nodeId);
+  assertEquals([generation, errorMessage], [2, "No sign of life for too long."]);
+  assertEquals(await lose(), 0, "it is fenced already");
+  assertEquals((await bench.node(nodeId)).generation, 2);
+  assertEquals((await run.agent.heartbeat()).body.fenced, true);
+  await run.agent.renew();
+  await run.agent.link();
+  assertEquals((await run.agent.heartbeat()).body.fenced, undefined);
+  const back = await bench.node(nodeId);
+  assertEquals([back.health, back.errorMessage], ["ok", null]);
+  assertEquals((await bench.run({}, run.projectId)).runtime.nodeId, nodeId);
+  assertEquals(await lose(), 1, "what comes back can be lost again");
+  assertEquals((await bench.node(nodeId)).generation, 3);
+});
+
+Deno.test("a destroyed node leaves no commands behind", async () => {
+  await using bench = await startBench({ still: true });
+  const run = await bench.run();
+  const left = () => Promise.all(["command", "commandHead", "commandAck"].map((family) => keysOf(family)));
+  const keysOf = async (family: string) => {
+    const entries = bench.edge.store.kv.list({ prefix: [family, run.runtime.nodeId] });
+    const own = await bench.edge.store.kv.get([family, run.runtime.nodeId]);
+    return (await Array.fromAsync(entries)).length + (own.value === null ? 0 : 1);
+  };
+  await bench.test.admin.call(`DELETE /api/nodes/${run.runtime.nodeId}?force=true`);
+  assert((await left()).some((count) => count > 0));
+  await bench.settle();
+  assertEquals((await bench.states(run))[2], "destroyed 0");
+  assertEquals(await left(), [0, 0, 0]);
 });
 
 Deno.test("a node destroyed by hand: refused with claims, with force its runs fail first", async () => {
