@@ -163,11 +163,28 @@ function Facts({ node }: { node: OwnNode }) {
         )
         : null}
       <Fact name="Outbox">{beat ? plural(beat.outboxDepth, "row") : "–"}</Fact>
-      <Fact name="Dead letters" alarm={(beat?.deadLetters ?? 0) > 0}>{beat ? String(beat.deadLetters) : "–"}</Fact>
+      <DeadLetters node={node} />
+      {beat && beat.dropped > 0 ? <Fact name="Made room" alarm>{plural(beat.dropped, "message")}</Fact> : null}
+      {beat && beat.heldLines > 0
+        ? <Fact name="Refused by the edge" alarm>{plural(beat.heldLines, "workspace")}</Fact>
+        : null}
       <Fact name="Load">{beat ? beat.load.toFixed(2) : "–"}</Fact>
       <Fact name="Last heard">{beat ? <Time at={beat.at} /> : "never"}</Fact>
       <Fact name="Agent">{node.agentVersion ?? "–"}</Fact>
     </dl>
+  );
+}
+
+/** Those on the machine and those that it has handed over. */
+function DeadLetters({ node }: { node: OwnNode }) {
+  const onIt = node.heartbeat?.deadLetters ?? null;
+  const count = (onIt ?? 0) + node.deadLettersKept;
+  return (
+    <Fact name="Dead letters" alarm={(onIt ?? 0) > 0}>
+      {count > 0
+        ? <a class="link" href={`/nodes/${node.id}/dead-letters`}>{String(count)}</a>
+        : (onIt === null ? "–" : "0")}
+    </Fact>
   );
 }
 

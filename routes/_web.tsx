@@ -20,7 +20,7 @@ import { listTasks, readDescription, toTask } from "../lib/store/tasks.ts";
 import { credentialProvider } from "../lib/wire/credential.ts";
 import { uuid } from "../lib/wire/common.ts";
 import { signIn, signOut } from "./api/accounts.ts";
-import { readNodes, readNodeWarnings } from "./api/nodes.ts";
+import { readNodeLetters, readNodes, readNodeWarnings } from "./api/nodes.ts";
 import { readMembers } from "./api/projects.ts";
 import { renderApp } from "./_app.tsx";
 import { readForm } from "./_body.ts";
@@ -28,6 +28,7 @@ import { findCaller, setLoginCookie } from "./_caller.ts";
 import type { App, AppEnv } from "./_context.ts";
 import { ErrorPage } from "./_error.tsx";
 import { CredentialsPage } from "./pages/CredentialsPage.tsx";
+import { DeadLettersPage } from "./pages/DeadLettersPage.tsx";
 import { NodesPage } from "./pages/NodesPage.tsx";
 import { ProjectPage } from "./pages/ProjectPage.tsx";
 import { ProjectSettingsPage } from "./pages/ProjectSettingsPage.tsx";
@@ -71,6 +72,14 @@ export function mountWeb(app: App, options: WebOptions): (error: unknown, c: Ctx
         "Nodes",
         <NodesPage me={toUser(user)} nodes={nodes} warnings={warnings} now={edge.clock()} />,
       );
+    }),
+  );
+  app.get(
+    "/nodes/:nodeId/dead-letters",
+    signedIn(async (c, { user }) => {
+      const asked = { nodeId: c.req.param("nodeId")!, query: c.req.query() };
+      const state = await readNodeLetters(c.get("edge"), user, asked);
+      return page(c, "Dead letters", <DeadLettersPage me={toUser(user)} {...state} />);
     }),
   );
   app.get(

@@ -90,6 +90,11 @@ export class Reporter implements AsyncDisposable {
     return this.#idle;
   }
 
+  /** The edge refuses the workspace, and its rows wait for it to come to its senses. */
+  get isHeld(): boolean {
+    return this.#refusedSince !== null && !this.#idle;
+  }
+
   /** Stores messages of this workspace's session; see `Outbox.enqueue`. */
   async enqueue(rows: OutboxRow[], options: { closeOpen?: string } = {}): Promise<{ evicted: number }> {
     return this.enabled ? await this.#options.outbox.enqueue(rows, options) : { evicted: 0 };

@@ -42,6 +42,11 @@ export class Reporters implements AsyncDisposable {
     }
   }
 
+  /** How many lines wait because the edge refuses their workspace. */
+  get heldLines(): number {
+    return [...this.#byWorkspace.values()].filter((reporter) => reporter.isHeld).length;
+  }
+
   /** The workspace's reporter. Without a session it is one that stores nothing and sends nothing. */
   for(workspaceId: string, sessionId: string | null): Reporter {
     if (sessionId === null) return new Reporter({ ...this.#options, workspaceId, sessionId });

@@ -34,6 +34,8 @@ export interface HeartbeatOptions {
   intervalMs: number;
   edge: EdgeClient;
   outbox: Outbox;
+  /** How many lines of messages wait because the edge refuses their workspace. */
+  heldLines: () => number;
   inbox: Inbox;
   workspaces: HeartbeatTarget;
   /** The edge has commands that are not stored here. */
@@ -111,6 +113,7 @@ export class Heartbeat implements AsyncDisposable {
       load: (Deno.loadavg()[0] ?? 0) / navigator.hardwareConcurrency,
       workspaces,
       ...await outbox.counts(),
+      heldLines: this.#options.heldLines(),
       clock: new Date().toISOString(),
       agentVersion: AGENT_VERSION,
     };

@@ -123,11 +123,13 @@ function compose({ config, log, db, edge, identity }: NodeParts, end: Ender): Ru
   });
   const deadLetters = new DeadLetters(db);
   const handOver = new HandOver({ config, deadLetters, edge, onProgress: () => heartbeat.poke(), log });
+  const reporters = new Reporters({ outbox, edge, config, log });
   const heartbeat = new Heartbeat({
     config,
     intervalMs: identity.heartbeatMs,
     edge,
     outbox,
+    heldLines: () => reporters.heldLines,
     inbox,
     workspaces,
     onBehind: (seq) => link.catchUp(seq),
@@ -143,7 +145,6 @@ function compose({ config, log, db, edge, identity }: NodeParts, end: Ender): Ru
     onFuse: () => end("edge_lost"),
     log,
   });
-  const reporters = new Reporters({ outbox, edge, config, log });
   const onAnswer = workspaces.onReportAnswer.bind(workspaces);
   return {
     workspaces,

@@ -5,9 +5,10 @@
 import { boundary, splitBytes, toBytes, toText } from "../bytes.ts";
 import { AppError } from "../errors.ts";
 import { CONTENT_PREVIEW_BYTES } from "../wire/limits.ts";
-import { type DeadLetter, deadLetter, type KeptDeadLetter } from "../wire/dead_letter.ts";
+import { type DeadLetter, deadLetter, type DeadLetterQuery, type KeptDeadLetter } from "../wire/dead_letter.ts";
 import { type Change, change } from "./change.ts";
-import { deadLetterKey, deadLetterPartKey } from "./keys.ts";
+import { deadLetterKey, deadLetterPartKey, nodeKey, userTopic } from "./keys.ts";
+import type { NodeRecord } from "./nodes.ts";
 import { listPage, type Page } from "./page.ts";
 import type { Store } from "./store.ts";
 import { toIso } from "./time.ts";
@@ -47,6 +48,7 @@ export async function keepDeadLetters(
     if (bytes > STORED_MAX_BYTES) {
       throw new AppError("payload_too_large", `These take ${bytes} bytes in the store. Send fewer at once.`);
     }
+    if (fresh.length > 0) await countKept(tx, nodeId, fresh.length);
     return { persisted: fresh.length, duplicates: letters.length - fresh.length };
   }, clock);
 }
@@ -55,14 +57,16 @@ export async function keepDeadLetters(
 export async function listDeadLetters(
   store: Store,
   nodeId: string,
-  query: { limit: number; cursor?: string; now: number },
+  query: DeadLetterQuery & { now: number },
 ): Promise<Page<KeptDeadLetter>> {
   return await listPage(store.kv, ["deadLetter", nodeId], {
     limit: query.limit,
     cursor: query.cursor,
     pick: (_key, value) => {
       const record = value as DeadLetterRecord;
-      return Promise.resolve(record.expiresAt > query.now ? toPreview(record) : null);
+      const letter = record.expiresAt > query.now ? toPreview(record) : null;
+      const isAsked = query.sessionId === undefined || letter?.sessionId === query.sessionId;
+      return Promise.resolve(isAsked ? letter : null);
     },
   });
 }
@@ -86,7 +90,16 @@ export async function readDeadLetter(
   return { ...letter, content: toText(whole) };
 }
 
-/** A check on each would be too many for one commit: two deliveries at once write the same thing twice. */
+/** The check on the node's record makes two deliveries at once wait for each other. */
+async function countKept(tx: Change, nodeId: string, count: number): Promise<void> {
+  const entry = await tx.get<NodeRecord>(nodeKey(nodeId));
+  if (!entry.value) return;
+  // Not by `putNode`: the time of its last change bounds the rescue.
+  tx.put(entry, { ...entry.value, deadLettersKept: (entry.value.deadLettersKept ?? 0) + count });
+  tx.announce(userTopic(entry.value.ownerId), ["node", nodeId]);
+}
+
+/** A check on each would be too many for one commit. */
 async function findFresh(tx: Change, nodeId: string, letters: DeadLetter[]): Promise<DeadLetter[]> {
   const once = [...new Map(letters.map((letter) => [letter.messageId, letter])).values()];
   const fresh: DeadLetter[] = [];

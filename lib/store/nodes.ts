@@ -53,6 +53,8 @@ export interface NodeRecord extends Versioned {
   claimedByTask: string | null;
   secretHash: string | null;
   errorMessage: string | null;
+  /** How many dead letters it has handed over, also those that are forgotten by now. */
+  deadLettersKept?: number;
   /** Failed tries to destroy the machine at the provider. */
   destroyTries: number;
   registeredAt: number | null;
@@ -64,6 +66,7 @@ export interface NodeRecord extends Versioned {
 export interface BeatRecord extends Pick<Heartbeat, "load" | "outboxDepth" | "deadLetters" | "dropped"> {
   v: 1;
   at: number;
+  heldLines?: number;
   /** How many workspaces were on the node. */
   workspaces?: number;
   /** Whose rows waited on the node; absent: nobody's. */
@@ -169,12 +172,14 @@ export function toNode(record: NodeRecord, beat: BeatRecord | null, now = Date.n
     priceHour: record.priceHour ?? null,
     costSoFar: costOf(record, now),
     errorMessage: record.errorMessage,
+    deadLettersKept: record.deadLettersKept ?? 0,
     heartbeat: beat && {
       at: toIso(beat.at),
       load: beat.load,
       outboxDepth: beat.outboxDepth,
       deadLetters: beat.deadLetters,
       dropped: beat.dropped,
+      heldLines: beat.heldLines ?? 0,
     },
     createdAt: toIso(record.createdAt),
   };

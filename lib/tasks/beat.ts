@@ -43,11 +43,11 @@ export async function beat(
 
 /** An agent that is fenced does no work, however alive it is: its node does not count as well again. */
 async function storeBeat(edge: Edge, node: NodeRecord, from: { body: Heartbeat; isFenced: boolean }): Promise<void> {
-  const { load, outboxDepth, deadLetters, dropped, workspaces } = from.body;
+  const { load, outboxDepth, deadLetters, dropped, heldLines, workspaces } = from.body;
   const waiting = workspaces.filter(({ pendingRows }) => pendingRows > 0);
   const pending = waiting.map(({ id, pendingRows }) => ({ workspaceId: id, rows: pendingRows }));
   await change(edge.store, async (tx) => {
-    const counts = { load, outboxDepth, deadLetters, dropped, workspaces: workspaces.length };
+    const counts = { load, outboxDepth, deadLetters, dropped, heldLines, workspaces: workspaces.length };
     setBeat(tx, node, { v: 1, at: tx.now, ...counts, ...(pending.length > 0 && { pending }) });
     // One write of the record in a commit: how well a node is that goes is not asked any more.
     if (node.status === "destroying") return await hurryDeletion(tx, node.id, counts);

@@ -38,7 +38,7 @@ export function SessionHeader(props: SessionHeaderProps) {
         <SessionDot session={session} />
         <h2 class="session-title" title={title}>{title}</h2>
         <Actions {...props} />
-        <SessionMenu session={session} onHistory={props.onHistory} />
+        <SessionMenu session={session} node={node} onHistory={props.onHistory} />
       </div>
       <div class="facts">
         {status ? <StatusBadge status={status} /> : null}

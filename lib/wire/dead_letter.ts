@@ -46,4 +46,5 @@ export const keptDeadLetter = deadLetter.extend({
 });
 export type KeptDeadLetter = z.infer<typeof keptDeadLetter>;
 
-export const deadLetterQuery = pageQuery;
+export const deadLetterQuery = pageQuery.extend({ sessionId: uuid.optional() });
+export type DeadLetterQuery = z.infer<typeof deadLetterQuery>;

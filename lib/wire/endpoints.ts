@@ -321,7 +321,8 @@ export const endpoints = {
     answer: deadLetter.deadLetterAnswer,
   }),
   listDeadLetters: endpoint("user", `GET ${N}/dead-letters`, {
-    summary: "What a node of yours could not deliver and handed over; kept for 30 days, long content is cut",
+    summary:
+      "What a node of yours could not deliver and handed over, of one session if asked; kept for 30 days, long content is cut",
     query: deadLetter.deadLetterQuery,
     answer: pageOf(deadLetter.keptDeadLetter),
   }),

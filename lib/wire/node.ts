@@ -11,6 +11,7 @@ export const heartbeatView = z.object({
   outboxDepth: count,
   deadLetters: count,
   dropped: count,
+  heldLines: count,
 });
 
 export const node = z.object({
@@ -35,6 +36,8 @@ export const node = z.object({
   /** What the machine has cost until now or its end, each hour begun counted whole. */
   costSoFar: z.number().nullable(),
   errorMessage: z.string().nullable(),
+  /** Dead letters that it has handed over; each is kept for 30 days. */
+  deadLettersKept: count,
   heartbeat: heartbeatView.nullable(),
   createdAt: timestamp,
 });
@@ -109,6 +112,8 @@ export const heartbeat = z.object({
   outboxDepth: count,
   deadLetters: count,
   dropped: count,
+  /** Workspaces whose messages wait because the edge refuses the workspace; an older agent does not say. */
+  heldLines: count.default(0),
   /** The node's clock, to show a skew. */
   clock: timestamp,
   agentVersion: version.optional(),

@@ -17,6 +17,8 @@ import { readWorkspace } from "../../lib/store/workspaces.ts";
 import { beat } from "../../lib/tasks/beat.ts";
 import { destroyNode, drainNode } from "../../lib/tasks/retire_node.ts";
 import { FAILURES_CRITICAL } from "../../lib/tasks/reconcile.ts";
+import { uuid } from "../../lib/wire/common.ts";
+import { deadLetterQuery } from "../../lib/wire/dead_letter.ts";
 import { endpoints } from "../../lib/wire/endpoints.ts";
 import type { Node, OwnNode } from "../../lib/wire/node.ts";
 import type { App } from "../_context.ts";
@@ -77,6 +79,18 @@ function mountDeadLetters(app: App): void {
     if (!letter) throw notFound("dead letter");
     return letter;
   });
+}
+
+/** The dead letters of a node for a page, with the node itself. Throws `not_found`, `invalid_request`. */
+export async function readNodeLetters(edge: Edge, user: UserRecord, asked: { nodeId: string; query: unknown }) {
+  const [nodeId, query] = [uuid.safeParse(asked.nodeId), deadLetterQuery.safeParse(asked.query)];
+  if (!nodeId.success) throw notFound("node");
+  if (!query.success) {
+    throw new AppError("invalid_request", "The address of this page is wrong. Open it from the Nodes page.");
+  }
+  const node = await requireOwnNode(edge, user, nodeId.data);
+  const page = await listDeadLetters(edge.store, node.id, { ...query.data, now: edge.clock() });
+  return { node: await view(edge, node), letters: page.items, nextCursor: page.nextCursor, ...query.data };
 }
 
 /** Dead letters are parts of conversations: admins, who manage nodes, do not read them. */

@@ -141,8 +141,9 @@ export function makeNode(n: number, part: Partial<OwnNode> = {}): OwnNode {
     priceHour: null,
     costSoFar: null,
     errorMessage: null,
+    deadLettersKept: 0,
     tasks: [],
-    heartbeat: { at: ago(0.2), load: 0.42, outboxDepth: 0, deadLetters: 0, dropped: 0 },
+    heartbeat: { at: ago(0.2), load: 0.42, outboxDepth: 0, deadLetters: 0, dropped: 0, heldLines: 0 },
     createdAt: ago(95),
     ...part,
   };

@@ -27,6 +27,19 @@ Deno.test("a machine names the tasks on it, each with the way to its conversatio
   assertEquals(open.complaints, []);
 });
 
+Deno.test("what a machine could not deliver is counted, with the way to it", async () => {
+  await using edge = edgeWithNodes();
+  const heartbeat = { ...BUSY.heartbeat!, deadLetters: 2, dropped: 7, heldLines: 1 };
+  edge.nodes = [{ ...BUSY, heartbeat, deadLettersKept: 3 }, WARM];
+  await using open = await openPage(`${edge.url}/nodes`);
+  const busy = open.page.getByRole("article", { name: `Machine ${BUSY.id.slice(-8)}` });
+  const link = busy.getByRole("link", { name: "5", exact: true });
+  assertEquals(await link.getAttribute("href"), `/nodes/${BUSY.id}/dead-letters`);
+  await busy.getByText("7 messages").waitFor();
+  await busy.getByText("1 workspace", { exact: true }).waitFor();
+  assertEquals(await open.page.locator(`a[href="/nodes/${WARM.id}/dead-letters"]`).count(), 0);
+});
+
 Deno.test("a machine is drained by one press, and destroyed by two, which name the tasks that would fail", async () => {
   await using edge = edgeWithNodes();
   edge.override = ({ method, path }) => {

@@ -42,6 +42,34 @@ Deno.test("dead letters are kept once each, cut in the list and whole on their o
   assertEquals((await running.test.admin.call(`GET ${path}/${cut.messageId}`)).status, 404);
 });
 
+Deno.test("a node says how many it handed over, and those of one session can be asked for, also as a page", async () => {
+  await using running = await startRunningTask();
+  const { test, agent, sessionId } = running;
+  const other = crypto.randomUUID();
+  const letters = [letter(running, "<b>mine</b>"), letter(running, "theirs", { sessionId: other })];
+  await handOver(running, letters);
+  await handOver(running, letters);
+  await agent.heartbeat({ deadLetters: 4, dropped: 3, heldLines: 2 });
+  const node = (await test.admin.call(`GET /api/nodes/${agent.nodeId}`)).body;
+  assertEquals([node.deadLettersKept, node.heartbeat.dropped, node.heartbeat.heldLines], [2, 3, 2]);
+  const path = `/nodes/${agent.nodeId}/dead-letters`;
+  const { items } = (await test.admin.call(`GET /api${path}?sessionId=${other}`)).body;
+  assertEquals(items.map((item: { content: string }) => item.content), ["theirs"]);
+
+  const open = async (query: string, key = test.admin.key) => {
+    const headers = { authorization: `Bearer ${key}`, accept: "text/html" };
+    const response = await fetch(`${test.url}${path}${query}`, { headers, redirect: "manual" });
+    return { status: response.status, html: await response.text() };
+  };
+  const { html } = await open(`?sessionId=${sessionId}`);
+  assertStringIncludes(html, "4 messages on the machine itself");
+  assertStringIncludes(html, "&lt;b>mine&lt;/b>");
+  assertEquals([html.includes("theirs"), (await open("")).html.includes("theirs")], [false, true]);
+  const stranger = await test.addUser("other");
+  assertEquals((await open("", stranger.key)).status, 404);
+  assertEquals((await open("?sessionId=no")).status, 400);
+});
+
 Deno.test("only the node hands over, and only its owner reads", async () => {
   await using running = await startRunningTask();
   const path = `/api/nodes/${running.agent.nodeId}/dead-letters` as const;

@@ -286,10 +286,17 @@ Deno.test("413 halves the batch, then the message, down to a dead letter below 1
 
 Deno.test("a workspace that the edge refuses holds its line, and loses nothing when the edge comes to its senses", () =>
   withLine(async ({ outbox, edge, start, db }) => {
-    edge.script = failFirst(3, () => problemOf(404, "session_not_found"));
+    const held: boolean[] = [];
+    const refuse = failFirst(3, () => problemOf(404, "session_not_found"));
+    edge.script = (request) => {
+      if (request.path.endsWith("/messages")) held.push(reporter.isHeld);
+      return refuse(request);
+    };
     await outbox.enqueue(makeRows(3));
-    start({ msgRefusedHoldMs: 600_000 });
+    const reporter = start({ msgRefusedHoldMs: 600_000 });
     await outbox.whenEmpty(WORKSPACE);
+    assertEquals(held, [false, true, true, true], "so that the heartbeat can tell it");
+    assertEquals(reporter.isHeld, false);
     assertEquals(edge.contents(WORKSPACE).length, 3);
     assertEquals(await deadLetters(db), []);
     assertEquals(batches(edge).length, 4);

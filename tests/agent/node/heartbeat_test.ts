@@ -21,6 +21,7 @@ function makeHeartbeat(bench: NodeBench, workspaces: Told, change: Partial<Heart
     intervalMs: 600_000,
     edge: bench.client,
     outbox: makeOutbox(bench.db),
+    heldLines: () => 0,
     inbox: bench.inbox,
     workspaces,
     onBehind: () => {},
@@ -41,11 +42,15 @@ Deno.test("a heartbeat tells the workspaces, what waits and what was refused", (
     const told = new Told();
     told.states = [{ id: WORKSPACE, status: "running", turn: "running" }];
     const answered = Promise.withResolvers<void>();
-    await using _beats = makeHeartbeat(bench, told, { outbox, onAnswer: () => answered.resolve() });
+    await using _beats = makeHeartbeat(bench, told, {
+      outbox,
+      heldLines: () => 3,
+      onAnswer: () => answered.resolve(),
+    });
     await answered.promise;
     const body = heartbeat.parse(bench.edge.seen("/heartbeat")[0]!.body);
     assertEquals(body.workspaces, [{ id: WORKSPACE, status: "running", turn: "running", pendingRows: 2 }]);
-    assertEquals([body.outboxDepth, body.deadLetters, body.dropped], [2, 1, 0]);
+    assertEquals([body.outboxDepth, body.deadLetters, body.dropped, body.heldLines], [2, 1, 0, 3]);
     assert(Math.abs(Date.parse(body.clock) - Date.now()) < 600_000);
   }));
 
