@@ -22,6 +22,7 @@ import type { Identity } from "../../lib/processes.ts";
 import { type Child, spawnChild } from "../process/spawn.ts";
 import { explainEnd, explainError, isFailureText } from "./failure.ts";
 import { LastLines } from "./last_lines.ts";
+import { messageLines } from "./message_lines.ts";
 import { RAW_MESSAGE, readRetry } from "./model_retry.ts";
 import { type Profile, profileEnvironment } from "./profiles.ts";
 import { readUpdate, type SessionUpdate, type ToolCallFields, toolCallFields } from "./updates.ts";
@@ -106,7 +107,7 @@ export class AcpSession implements AsyncDisposable {
       .onNotification(RAW_MESSAGE, (params: unknown) => params, ({ params }) => this.#takeRaw(params))
       .onNotification("*", () => {})
       .onRequest(methods.client.session.requestPermission, ({ params }) => this.#answerPermission(params))
-      .connect(ndJsonStream(child.process.stdin, child.process.stdout));
+      .connect(ndJsonStream(child.process.stdin, child.process.stdout.pipeThrough(messageLines())));
     void this.#connection.closed.then(() => this.#closing.abort());
     void child.process.status.then(() => this.#closing.abort());
   }

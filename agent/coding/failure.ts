@@ -63,7 +63,9 @@ export function explainError(error: unknown, options: { label: string; said?: st
 
 /** A process that ended by itself. */
 export function explainEnd(status: Deno.CommandStatus | null, options: { label: string; lastLines: string }): string {
-  const how = status?.signal ? `by ${status.signal}` : `with exit code ${status?.code ?? "unknown"}`;
+  // It lives, and yet the connection closed: it sent a message beyond every limit.
+  if (status === null) return toSentence(`${options.label} sent what nobody can read, so it was ended.`);
+  const how = status.signal ? `by ${status.signal}` : `with exit code ${status.code}`;
   const lines = options.lastLines.trim();
   return toSentence(`${options.label} ended unexpectedly (${how}).${lines ? ` Its last words: ${lines}` : ""}`);
 }
