@@ -115,7 +115,8 @@ function run({ project, store, actions, navigation, search, taskDraft, dialog }:
 
 const OpenedDialog = lazy(() => import("./_Dialogs.tsx").then((loaded) => loaded.OpenedDialog));
 
-function Dialogs() {
+/** What lies over the page, loaded when it is first wanted. */
+export function Dialogs() {
   const open = useProjectPage().dialog.value;
   return open ? <OpenedDialog open={open} key={open.kind} /> : null;
 }

@@ -5,5 +5,6 @@ import NodeList from "../islands/NodeList.tsx";
 import ProjectApp from "../islands/ProjectApp.tsx";
 import ProjectForm from "../islands/ProjectForm.tsx";
 import SettingsForm from "../islands/SettingsForm.tsx";
+import WorkspaceApp from "../islands/WorkspaceApp.tsx";
 
-export const islands = { AddMachine, CredentialList, NodeList, ProjectApp, ProjectForm, SettingsForm };
+export const islands = { AddMachine, CredentialList, NodeList, ProjectApp, ProjectForm, SettingsForm, WorkspaceApp };

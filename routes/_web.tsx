@@ -2,7 +2,7 @@
 import type { Context } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import type { ComponentChild } from "preact";
-import { requireProject } from "../lib/auth/access.ts";
+import { requireCheckout, requireProject } from "../lib/auth/access.ts";
 import { findUser, type UserCaller } from "../lib/auth/callers.ts";
 import { useSignInLink } from "../lib/auth/logins.ts";
 import { readOptions } from "../lib/admin/options.ts";
@@ -27,6 +27,7 @@ import { readForm } from "./_body.ts";
 import { findCaller, setLoginCookie } from "./_caller.ts";
 import type { App, AppEnv } from "./_context.ts";
 import { ErrorPage } from "./_error.tsx";
+import { readWorkspaceState } from "./_workspace_state.ts";
 import { CredentialsPage } from "./pages/CredentialsPage.tsx";
 import { DeadLettersPage } from "./pages/DeadLettersPage.tsx";
 import { NodesPage } from "./pages/NodesPage.tsx";
@@ -34,6 +35,7 @@ import { ProjectPage } from "./pages/ProjectPage.tsx";
 import { ProjectSettingsPage } from "./pages/ProjectSettingsPage.tsx";
 import { ProjectsPage } from "./pages/ProjectsPage.tsx";
 import { SignInPage } from "./pages/SignInPage.tsx";
+import { WorkspacePage } from "./pages/WorkspacePage.tsx";
 
 const SESSIONS_SHOWN = 100;
 const TASKS_SHOWN = 500;
@@ -116,6 +118,16 @@ export function mountWeb(app: App, options: WebOptions): (error: unknown, c: Ctx
   });
   const paths = ["/projects/:projectId", "/projects/:projectId/chat", "/projects/:projectId/chat/:sessionId"];
   for (const path of [...paths, "/projects/:projectId/board"]) app.get(path, showProject);
+  app.get(
+    "/workspaces/:workspaceId",
+    signedIn(async (c, { user }) => {
+      const edge = c.get("edge");
+      const id = uuid.safeParse(c.req.param("workspaceId"));
+      if (!id.success) throw notFound("workspace");
+      const state = await readWorkspaceState(edge, user, await requireCheckout(edge, user, id.data));
+      return page(c, "Workspace", <WorkspacePage me={toUser(user)} {...state} />);
+    }),
+  );
   return (error, c) => answerPage(c, error, page);
 }
 

@@ -48,7 +48,7 @@ const TABLE: Table = {
   },
   browser: {
     folders: ["islands", "agent/serve/page"],
-    npm: ["preact", "@preact/signals", "ky", "zod", "uuid", "markdown-it", "dompurify", "highlight.js"],
+    npm: ["preact", "@preact/signals", "ky", "zod", "uuid", "markdown-it", "dompurify", "highlight.js", "@xterm/xterm"],
   },
   denoNames: [
     {

@@ -59,6 +59,8 @@ export class Pty implements AsyncDisposable {
       ...environment,
       TERM: "xterm-256color",
       COLORTERM: "truecolor",
+      // A prompt shows the last part of the folder, not the agent's own way to it.
+      PROMPT_DIRTRIM: "1",
       // `script` runs its command by this one; the person's own is in the other.
       SHELL: "/bin/sh",
       HEARTH_SHELL: await shellOf(environment),

@@ -6,8 +6,8 @@
  */
 import type { Plugin } from "esbuild";
 
-/** Making a schema changes nothing, so one that no island uses can be left out; the bundler must be told. */
-const MADE = /(?<![\w.$])(z\.\w+|text|endpoint|pageQuery\.extend|boundedMetadata)(?=\()/g;
+/** Making a schema, also from another one, changes nothing, so one that no island uses can be left out; the bundler must be told. */
+const MADE = /(?<![\w.$])(z\.\w+|text|endpoint|boundedMetadata|\w+\.(?:default|extend|nullable|optional))(?=\()/g;
 const NAMED = /import \{ z \} from "zod";/;
 const FROM_ZOD = /^import (?!type).*from "zod"/m;
 const UNUSED = /[\\/]zod[\\/]v4[\\/](core[\\/](to-json-schema|json-schema-processors)|locales[\\/]en)\.js$/;

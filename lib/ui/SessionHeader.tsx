@@ -12,7 +12,7 @@ import { Notice } from "./Notice.tsx";
 import { RunFacts } from "./RunFacts.tsx";
 import { SessionMenu } from "./SessionMenu.tsx";
 import { remaining } from "./time.ts";
-import { isArchived, isLive, runLabel } from "./views.ts";
+import { canOpen, isArchived, isLive, runLabel } from "./views.ts";
 
 export interface SessionHeaderProps {
   session: Session;
@@ -38,6 +38,7 @@ export function SessionHeader(props: SessionHeaderProps) {
         <SessionDot session={session} />
         <h2 class="session-title" title={title}>{title}</h2>
         <Actions {...props} />
+        <WorkspaceLink session={session} />
         <SessionMenu session={session} node={node} onHistory={props.onHistory} />
       </div>
       <div class="facts">
@@ -60,6 +61,17 @@ export function SessionHeader(props: SessionHeaderProps) {
         ? <Kept {...props} until={session.workspace.keptUntil} />
         : null}
     </header>
+  );
+}
+
+/** To the files, the changes and a terminal, as long as they are there. */
+function WorkspaceLink({ session: { workspace } }: { session: Session }) {
+  if (!workspace || !canOpen(workspace)) return null;
+  return (
+    <a class="button open-workspace" href={`/workspaces/${workspace.id}`}>
+      <Icon name="folder" />
+      Open workspace
+    </a>
   );
 }
 

@@ -6,8 +6,9 @@ import { useSignal } from "@preact/signals";
 import { cutText } from "../bytes.ts";
 import type { ToolMetadata } from "../wire/message.ts";
 import { Diff } from "./Diff.tsx";
+import { ChangeCount } from "./ChangeCount.tsx";
 import { countChanges, diffLines } from "./diff_lines.ts";
-import { plural, toolLabel } from "./labels.ts";
+import { toolLabel } from "./labels.ts";
 import { duration } from "./time.ts";
 
 export const PREVIEW_CHARS = 500;
@@ -36,7 +37,7 @@ export function ToolCard({ tool, output, truncated, bytes, onWhole }: ToolCardPr
       <div class="tool-head">
         <span class="tool-name">{toolLabel(tool?.tool)}</span>
         {tool?.target ? <code class="tool-target" title={tool.target}>{tool.target}</code> : null}
-        {tool?.diff ? <Changes diff={tool.diff} /> : null}
+        {tool?.diff ? <ChangeCount {...countChanges(diffLines(tool.diff))} /> : null}
         <ToolStatus tool={tool} />
       </div>
       {tool?.diff ? <Diff text={tool.diff} named={Boolean(tool.target)} /> : null}
@@ -57,16 +58,6 @@ export function ToolCard({ tool, output, truncated, bytes, onWhole }: ToolCardPr
         )
         : null}
     </div>
-  );
-}
-
-function Changes({ diff }: { diff: string }) {
-  const { added, removed } = countChanges(diffLines(diff));
-  return (
-    <span class="tool-changes">
-      <span class="added" aria-label={plural(added, "line added", "lines added")}>{`+${added}`}</span>
-      <span class="removed" aria-label={plural(removed, "line removed", "lines removed")}>{`−${removed}`}</span>
-    </span>
   );
 }
 

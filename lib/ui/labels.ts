@@ -3,6 +3,7 @@ import type { MessageRole } from "../wire/message.ts";
 import type { NodeStatus } from "../wire/node.ts";
 import type { SessionStatus } from "../wire/session.ts";
 import type { ExecutionStep, TaskEvent, TaskStatus } from "../wire/task.ts";
+import type { Workspace } from "../wire/workspace.ts";
 
 export const TASK_STATUS: Record<TaskStatus, string> = {
   draft: "Draft",
@@ -49,6 +50,15 @@ export const NODE_STATUS: Record<NodeStatus, string> = {
   destroying: "Shutting down",
   destroyed: "Gone",
   error: "Error",
+};
+
+export const WORKSPACE_STATUS: Record<Workspace["status"], string> = {
+  creating: "Being made",
+  ready: "Ready",
+  running: "Working",
+  stopping: "Being removed",
+  stopped: "Gone",
+  error: "Ended with an error",
 };
 
 export const ACTOR: Record<TaskEvent["actor"], string> = { user: "A person", system: "Hearth", agent: "The agent" };

@@ -1,6 +1,7 @@
 /** What the views show of the project's state, as pure selections: order, columns, what may be done. */
 import type { Prompt, Session } from "../wire/session.ts";
 import { LIVE_STATUSES, type Task, type TaskStatus } from "../wire/task.ts";
+import type { Workspace } from "../wire/workspace.ts";
 import type { ProjectState } from "./project_state.ts";
 
 /** Newest activity first; ties by id, so that the order never jumps. */
@@ -21,6 +22,12 @@ export function isArchived(session: Session): boolean {
   const { workspace, status } = session;
   if (status === "active" || status === "pending" || !workspace) return false;
   return (workspace.status === "stopped" || workspace.status === "error") && !workspace.keptUntil;
+}
+
+/** The checkout is on its machine and can be looked into: while a run is live, and while it is kept. */
+export function canOpen(workspace: Pick<Workspace, "status" | "keptUntil"> | null): boolean {
+  if (!workspace || workspace.status === "stopping" || workspace.status === "stopped") return false;
+  return workspace.status !== "error" || workspace.keptUntil !== null;
 }
 
 export type ComposerState = { show: false } | { show: true; enabled: boolean; hint: string };
