@@ -33,7 +33,7 @@ export default function AddMachine() {
               Run this there within 30 minutes. It holds a token that works once, and is not shown again.
               <CopyButton text={command.value} label="Copy the command" />
             </p>
-            <pre class="install-line"><code>{command.value}</code></pre>
+            <pre class="install-line" tabIndex={0} aria-label="The command"><code>{command.value}</code></pre>
           </>
         )
         : null}

@@ -12,11 +12,12 @@ import type { ServerFrame } from "../../lib/wire/feed.ts";
 import type { Message, MessagePage } from "../../lib/wire/message.ts";
 import type { User } from "../../lib/wire/account.ts";
 import type { OwnNode } from "../../lib/wire/node.ts";
-import type { Member } from "../../lib/wire/project.ts";
+import type { Member, Project } from "../../lib/wire/project.ts";
 import type { Prompt, Session } from "../../lib/wire/session.ts";
 import type { Task } from "../../lib/wire/task.ts";
 import { renderApp } from "../../routes/_app.tsx";
 import { islands } from "../../routes/_islands.ts";
+import { ErrorPage } from "../../routes/_error.tsx";
 import { CredentialsPage } from "../../routes/pages/CredentialsPage.tsx";
 import { NodesPage } from "../../routes/pages/NodesPage.tsx";
 import { ProjectPage } from "../../routes/pages/ProjectPage.tsx";
@@ -30,6 +31,7 @@ const ROOT = new URL("../../", import.meta.url).pathname.replace(/\/$/, "");
 const NONCE = "test-nonce";
 const POLICY = `default-src 'none'; script-src 'self' 'nonce-${NONCE}'; style-src 'self' 'nonce-${NONCE}'; ` +
   `img-src 'self' data:; connect-src 'self'; font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'`;
+const BROKEN = { message: "An unexpected error occurred. Try again in a moment.", requestId: "r-1" };
 const BASE = `/api/projects/${PROJECT.id}`;
 
 export interface SeenRequest {
@@ -59,6 +61,8 @@ export class FixtureEdge {
   nodes: OwnNode[] = [];
   credentials: Credential[] = [];
   prompts: Prompt[] = [];
+  project: Project = PROJECT;
+  projects: Project[] = [PROJECT];
   members: Member[] = [];
   me: User = ME;
   messages: Record<string, Message[]> = {};
@@ -134,20 +138,21 @@ export class FixtureEdge {
     if (pathname === "/signin/wrong") {
       return h(SignInPage, { githubEnabled: false, error: "This API key is not valid." });
     }
-    if (pathname === "/projects") return h(ProjectsPage, { me: ME, projects: [PROJECT], options: OPTIONS });
+    if (pathname === "/projects") return h(ProjectsPage, { me: ME, projects: this.projects, options: OPTIONS });
+    if (pathname === "/error") return h(ErrorPage, { me: ME, status: 500, title: "Something went wrong", ...BROKEN });
     if (pathname === "/credentials") {
       return h(CredentialsPage, { me: ME, credentials: this.credentials, providers: [...credentialProvider.options] });
     }
     if (pathname === "/nodes") return h(NodesPage, { me: ME, nodes: this.nodes, now: this.now });
     if (pathname === `/projects/${PROJECT.id}/settings`) {
-      return h(ProjectSettingsPage, { me: this.me, project: PROJECT, members: this.members, options: OPTIONS });
+      return h(ProjectSettingsPage, { me: this.me, project: this.project, members: this.members, options: OPTIONS });
     }
     const route = readRoute(pathname, PROJECT.id);
     if (!route) return null;
     const session = this.sessions.find((each) => each.id === route.sessionId) ?? this.sessions[0];
     return h(ProjectPage, {
       me: ME,
-      project: PROJECT,
+      project: this.project,
       sessions: this.sessions,
       tasks: this.tasks,
       options: OPTIONS,

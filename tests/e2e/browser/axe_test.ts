@@ -1,34 +1,9 @@
 /** No page and no state of a page has a fault that axe can find, in light and dark, wide and narrow. */
-import { assertEquals } from "@std/assert";
-import axe from "axe-core";
-import type { Page } from "playwright";
 import { useBrowser } from "../../islands/browser.ts";
-import { inEveryLook, openScene, picture, runNow, show, statusIs, taskField } from "./scene.ts";
+import { checkLooks as check } from "./looks.ts";
+import { openScene, runNow, show, statusIs, taskField } from "./scene.ts";
 
 useBrowser();
-
-const RULES = { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] };
-
-interface Found {
-  violations: { id: string; nodes: { html: string; failureSummary?: string }[] }[];
-}
-
-/** What axe finds on the page as it is now, at both widths and in both schemes. */
-async function check(page: Page, name: string): Promise<void> {
-  await picture(page, name);
-  // Read as the page's own script by the debugger, which the policy does not concern.
-  await page.evaluate(axe.source);
-  await inEveryLook(page, async (look) => {
-    const found = await page.evaluate<Found, typeof RULES>(
-      (rules) => (globalThis as unknown as { axe: typeof axe }).axe.run(document, rules) as Promise<Found>,
-      RULES,
-    );
-    const sentences = found.violations.flatMap(({ id, nodes }) =>
-      nodes.map((node) => `${id}: ${node.html.slice(0, 160)} ${node.failureSummary ?? ""}`)
-    );
-    assertEquals(sentences, [], `${name} ${look}`);
-  });
-}
 
 Deno.test("axe finds no violation on any page", async () => {
   await using scene = await openScene();
@@ -68,9 +43,10 @@ Deno.test("axe finds no violation on any page", async () => {
   await page.getByRole("link", { name: "Board" }).click();
   await page.locator('[data-status="draft"] .card').waitFor();
   await check(page, "board");
-  for (const [name, path] of [["settings", `${projectUrl}/settings`], ["projects", "/projects"], ["nodes", "/nodes"]]) {
-    await show(page, new URL(path!, edge.url).href);
-    await check(page, name!);
+  const pages = { settings: `${projectUrl}/settings`, projects: "/projects", nodes: "/nodes", api: "/docs/api" };
+  for (const [name, path] of Object.entries(pages)) {
+    await show(page, new URL(path, edge.url).href);
+    await check(page, name);
   }
   await page.goto(`${edge.url}/projects/${crypto.randomUUID()}`);
   await check(page, "error-not-found");

@@ -111,8 +111,11 @@ async function settled(page: Page): Promise<void> {
 
 /** Saves what is shown in every look below `tests/output/screens`. */
 export async function picture(page: Page, name: string): Promise<void> {
+  await inEveryLook(page, (look) => savePicture(page, `${name}-${look}`));
+}
+
+/** Saves what is shown now. */
+export async function savePicture(page: Page, name: string): Promise<void> {
   await Deno.mkdir(PICTURES, { recursive: true });
-  await inEveryLook(page, async (look) => {
-    await page.screenshot({ path: `${PICTURES}${name}-${look}.png` });
-  });
+  await page.screenshot({ path: `${PICTURES}${name}.png` });
 }
