@@ -86,7 +86,8 @@ function run({ project, store, actions, navigation, search, taskDraft, dialog }:
   };
   const title = computed(() => {
     const topic = navigation.view.value === "board" ? "Board" : store.selected.value?.topic;
-    return `${topic ? `${topic} · ` : ""}${project.name} · Hearth`;
+    const asks = store.sessions.value.reduce((sum, { pendingPermissions }) => sum + pendingPermissions, 0);
+    return `${asks > 0 ? `(${asks}) ` : ""}${topic ? `${topic} · ` : ""}${project.name} · Hearth`;
   });
   const stops = [
     () => store[Symbol.dispose](),

@@ -60,6 +60,22 @@ export default function SettingsForm({ me, project, members, options }: Settings
             { value: "ask", label: "It asks before it changes or runs something" },
           ]}
         />
+        {settings.saved.value.permissionMode === "ask"
+          ? (
+            <ChoiceSetting
+              settings={settings}
+              name="askPolicy"
+              label="What goes ahead without asking"
+              hint="Commands, and whatever leads out of the checkout, are always asked."
+              locked={locked}
+              choices={[
+                { value: "", label: "Reading and editing files of the checkout" },
+                { value: "edits", label: "Reading files of the checkout" },
+                { value: "all", label: "Nothing" },
+              ]}
+            />
+          )
+          : null}
         <ChoiceSetting
           settings={settings}
           name="defaultVmSize"

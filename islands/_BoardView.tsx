@@ -62,6 +62,7 @@ function Card({ task }: { task: Task }) {
       task={task}
       href={navigation.pathOf({ view: "chat", sessionId: task.sessionId })}
       selected={store.state.value.selectedId === task.sessionId}
+      asks={store.state.value.sessions[task.sessionId]?.pendingPermissions ?? 0}
       busy={actions.busy.value.has(task.id)}
       project={project}
       options={options}

@@ -1,4 +1,5 @@
 /** The selected session: what it is about, its messages, and the field for follow-ups while it is live. */
+import { Permissions } from "./_Permissions.tsx";
 import { Composer } from "../lib/ui/Composer.tsx";
 import { Empty } from "../lib/ui/Notice.tsx";
 import { SessionHeader } from "../lib/ui/SessionHeader.tsx";
@@ -60,6 +61,7 @@ function Head({ session }: { session: Session }) {
 
 function Messages({ sessionId, session }: { sessionId: string; session?: Session }) {
   const { store, actions } = useProjectPage();
+  const asks = (session?.pendingPermissions ?? 0) + (store.state.value.permissions[sessionId]?.length ?? 0);
   return (
     <Transcript
       sessionId={sessionId}
@@ -73,6 +75,7 @@ function Messages({ sessionId, session }: { sessionId: string; session?: Session
       onReload={() => void store.loadMessages(sessionId)}
       onOlder={() => void store.loadOlder()}
       onWhole={(seq) => actions.loadWhole(sessionId, seq)}
+      tail={asks > 0 && session ? <Permissions session={session} /> : null}
     />
   );
 }

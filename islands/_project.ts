@@ -49,6 +49,7 @@ export function initialState(data: ProjectData): ProjectState {
     workspaces: {},
     nodes: {},
     prompts: {},
+    permissions: {},
     transcripts: {},
   };
   if (!selected) return state;
@@ -93,7 +94,7 @@ export class ProjectStore {
     this.dispatch({ type: "select", sessionId });
     if (!sessionId) return;
     void this.loadMessages(sessionId);
-    if (!this.state.peek().sessions[sessionId]) void this.#loadSession(sessionId);
+    if (!this.state.peek().sessions[sessionId]) void this.loadSession(sessionId);
   }
 
   async loadMessages(sessionId: string): Promise<void> {
@@ -176,7 +177,7 @@ export class ProjectStore {
       const page = await this.#readPage(sessionId, `&after=${after}`);
       this.dispatch({ type: "page", sessionId, page, kind: "after" });
       if (page.items.length > 0) return;
-      await this.#loadSession(sessionId);
+      await this.loadSession(sessionId);
       throw new Error("The store has no message after the last one here, yet the session says so.");
     };
     return keepTrying(end, { wanted: () => hole.value !== null, patienceMs: HOLE_PATIENCE_MS, attempt });
@@ -193,7 +194,7 @@ export class ProjectStore {
     if (selectedId) await this.loadMessages(selectedId);
   }
 
-  async #loadSession(sessionId: string): Promise<void> {
+  async loadSession(sessionId: string): Promise<void> {
     try {
       this.dispatch({
         type: "session",
@@ -248,7 +249,7 @@ interface Trying {
 }
 
 /** Runs `attempt` for as long as it is wanted, one at a time, with back-off after failures. */
-function keepTrying(end: AbortSignal, { wanted, attempt, patienceMs = 0 }: Trying): () => void {
+export function keepTrying(end: AbortSignal, { wanted, attempt, patienceMs = 0 }: Trying): () => void {
   let running = false;
   const run = async () => {
     running = true;

@@ -15,6 +15,7 @@ export type SettingName =
   | "defaultVmSize"
   | "codingAgent"
   | "permissionMode"
+  | "askPolicy"
   | "maxCostUsdPerRun"
   | "maxMinutesPerRun";
 
@@ -31,6 +32,7 @@ export class Settings {
 
   textOf(name: SettingName): string {
     const project = this.saved.value;
+    if (name === "askPolicy") return policyOf(project.settings);
     if (name !== "maxCostUsdPerRun" && name !== "maxMinutesPerRun") return project[name] ?? "";
     const limit = project.settings[name];
     return typeof limit === "number" ? String(limit) : "";
@@ -69,6 +71,7 @@ export class Settings {
   /** The body that sets one setting, or what is wrong with its text. */
   #patch(name: SettingName, text: string): PatchProject | string {
     if (name === "defaultVmSize") return { defaultVmSize: (text || null) as PatchProject["defaultVmSize"] };
+    if (name === "askPolicy") return { settings: withPolicy(this.saved.peek().settings, text) };
     if (name !== "maxCostUsdPerRun" && name !== "maxMinutesPerRun") {
       return text ? { [name]: text } as PatchProject : "This must not be empty.";
     }
@@ -83,6 +86,20 @@ export class Settings {
   #note(name: SettingName, note: Note | undefined): void {
     this.notes.value = { ...this.notes.peek(), [name]: note };
   }
+}
+
+/** What is asked beside commands: "" nothing inside the checkout, `edits`, or `all` of it. */
+function policyOf(settings: Project["settings"]): string {
+  if (settings.askBeforeReads === true) return "all";
+  return settings.askBeforeEdits === true ? "edits" : "";
+}
+
+function withPolicy(
+  { askBeforeReads: _reads, askBeforeEdits: _edits, ...settings }: Project["settings"],
+  text: string,
+): Project["settings"] {
+  if (text === "all") return { ...settings, askBeforeReads: true, askBeforeEdits: true };
+  return text === "edits" ? { ...settings, askBeforeEdits: true } : settings;
 }
 
 export interface SettingProps {
@@ -138,7 +155,10 @@ export function ChoiceSetting({ settings, name, label, hint, locked = null, choi
           value={choice.value}
           onChange={(event) => void save(event.currentTarget.value)}
         >
-          {choices.map(({ value, label }) => <option key={value} value={value}>{label}</option>)}
+          {/* Said of the option too: what the server has rendered shows the choice before a script runs. */}
+          {choices.map(({ value, label }) => (
+            <option key={value} value={value} selected={value === choice.value}>{label}</option>
+          ))}
         </select>
       )}
     </Setting>

@@ -8,7 +8,7 @@ import { newId } from "../../lib/ids.ts";
 import { spanOf } from "../../lib/span.ts";
 import { PERMISSION_OPTIONS_MAX, PERMISSION_TITLE_MAX } from "../../lib/wire/limits.ts";
 import type { ToolMetadata } from "../../lib/wire/message.ts";
-import type { RequestPermission } from "../../lib/wire/permission.ts";
+import type { RequestPermission } from "../../lib/wire/permission_calls.ts";
 import type { PermissionPolicy } from "../../lib/wire/project.ts";
 import type { AskedPermission } from "../coding/acp.ts";
 import { followPaths, namedPaths } from "../coding/named_paths.ts";

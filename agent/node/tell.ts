@@ -3,7 +3,7 @@ import { cutText } from "../../lib/bytes.ts";
 import { newId } from "../../lib/ids.ts";
 import { scrub } from "../../lib/log.ts";
 import { ERROR_MAX } from "../../lib/wire/limits.ts";
-import type { RequestPermission } from "../../lib/wire/permission.ts";
+import type { RequestPermission } from "../../lib/wire/permission_calls.ts";
 import type { TaskCallback } from "../../lib/wire/task.ts";
 import type { TurnReport, WorkspaceReport } from "../../lib/wire/workspace.ts";
 import type { Reports } from "../store/reports.ts";

@@ -5,7 +5,8 @@
  */
 import { backoffMs, wait } from "../../lib/backoff.ts";
 import { messageOf } from "../../lib/errors.ts";
-import { permissionRequest, requestPermission } from "../../lib/wire/permission.ts";
+import { permissionRequest } from "../../lib/wire/permission.ts";
+import { requestPermission } from "../../lib/wire/permission_calls.ts";
 import { turnAnswer, turnReport } from "../../lib/wire/workspace.ts";
 import type { Report } from "../store/reports.ts";
 import type { WorkspaceRow } from "../store/workspaces.ts";

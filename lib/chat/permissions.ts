@@ -14,7 +14,7 @@ import { endedPermission, outcomeOf, type PermissionRecord, putPermission } from
 import { putSession, type SessionRecord } from "../store/sessions.ts";
 import { readWorkspace, type WorkspaceRecord } from "../store/workspaces.ts";
 import { PERMISSIONS_MAX, PERMISSIONS_OPEN_MAX } from "../wire/limits.ts";
-import type { RequestPermission } from "../wire/permission.ts";
+import type { RequestPermission } from "../wire/permission_calls.ts";
 import { addMessages, edgeMessage } from "./append.ts";
 
 interface RequestRef {

@@ -1,13 +1,16 @@
 /**
  * Makes zod small enough for the browser, as a plugin of the bundler. The schemas import `{ z }`, which keeps all of
  * zod in a bundle (80 kB compressed); as a namespace import, and with the making of schemas marked as pure, only what
- * is used stays. The conversion to JSON Schema
- * and the English sentences for issues are never used in a browser and are left out. The build fails when either no longer applies.
+ * is used stays. The conversion to JSON Schema and the English sentences for issues are never used in a browser and are
+ * left out. The build fails when either no longer applies.
  */
 import type { Plugin } from "esbuild";
 
-/** Making a schema, also from another one, changes nothing, so one that no island uses can be left out; the bundler must be told. */
-const MADE = /(?<![\w.$])(z\.\w+|text|endpoint|boundedMetadata|\w+\.(?:default|extend|nullable|optional))(?=\()/g;
+/**
+ * Making a schema changes nothing, so one that no island uses can be left out; the bundler must be told. It is told of
+ * the whole expression, up to the end of its statement as the formatter writes it: each method of a chain is a call.
+ */
+const MADE = /^((?:export )?const \w+(?:: [^=\n]+)? = )(?=[\w.]+\()((?:.|\n(?=[ })\]]))*);$/gm;
 const NAMED = /import \{ z \} from "zod";/;
 const FROM_ZOD = /^import (?!type).*from "zod"/m;
 const UNUSED = /[\\/]zod[\\/]v4[\\/](core[\\/](to-json-schema|json-schema-processors)|locales[\\/]en)\.js$/;
@@ -30,7 +33,10 @@ export function browserZod(): Plugin {
         if (!FROM_ZOD.test(source)) return undefined;
         if (!NAMED.test(source)) return { errors: [{ text: `expected \`import { z } from "zod";\` in ${path}` }] };
         const loader = path.endsWith("x") ? "tsx" : "ts";
-        const contents = source.replace(NAMED, 'import * as z from "zod";').replace(MADE, "/* @__PURE__ */ $&");
+        const contents = source.replace(NAMED, 'import * as z from "zod";').replace(
+          MADE,
+          "$1/* @__PURE__ */ (() => $2)();",
+        );
         return { contents, loader };
       });
       build.onLoad({ filter: UNUSED }, async ({ path }) => {

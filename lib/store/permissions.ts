@@ -2,7 +2,8 @@
  * Permission requests of a session. The session's record counts those that wait and is written with each of them, so
  * that whoever ends the session or a turn closes all of them in the same commit.
  */
-import type { PermissionListQuery, PermissionOption, PermissionRequest } from "../wire/permission.ts";
+import type { PermissionOption, PermissionRequest } from "../wire/permission.ts";
+import type { PermissionListQuery } from "../wire/permission_calls.ts";
 import type { ToolMetadata } from "../wire/message.ts";
 import type { Change, Dues, Versioned } from "./change.ts";
 import { permissionKey, projectTopic } from "./keys.ts";

@@ -59,16 +59,26 @@ export async function editProject(
   patch: PatchProject,
 ): Promise<ProjectRecord> {
   const guarded = patch.repositoryUrl !== undefined || patch.permissionMode !== undefined;
-  await (guarded ? requireOwner : requireProject)(edge, user, projectId);
+  const { ownerId } = await (guarded ? requireOwner : requireProject)(edge, user, projectId);
+  const manages = ownerId === user.id || user.role === "admin";
   if (patch.repositoryUrl !== undefined) checkAddress(edge, patch.repositoryUrl);
   await requireKnownCodingAgent(edge, user.id, patch.codingAgent);
   return await change(edge.store, async (tx) => {
     const entry = await readProjectEntry(tx, projectId);
     if (!entry) throw notFound("project");
+    if (!manages && changesPolicy(entry.value.settings, patch.settings)) {
+      throw new AppError("forbidden", "Only the project's owner may change what is asked. Ask them to.");
+    }
     const renamed = patch.name !== undefined && patch.name.toLowerCase() !== entry.value.name.toLowerCase();
     if (renamed && await isNameTaken(tx, entry.value.ownerId, patch.name!)) throw nameTaken(patch.name!);
     return patchProject(tx, entry, patch);
   }, edge.clock);
+}
+
+/** What goes ahead without asking is part of who approves. */
+function changesPolicy(before: ProjectRecord["settings"], after: PatchProject["settings"]): boolean {
+  return after !== undefined &&
+    (["askBeforeReads", "askBeforeEdits"] as const).some((name) => before[name] !== after[name]);
 }
 
 /** Throws `invalid_request` when a repository may not have this address here. */

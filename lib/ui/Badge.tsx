@@ -1,7 +1,7 @@
 /** States as small marks: a task's status in words, a session's status as a dot. Colour never carries it alone. */
 import type { Session } from "../wire/session.ts";
 import type { Task, TaskStatus } from "../wire/task.ts";
-import { SESSION_STATUS, TASK_STATUS } from "./labels.ts";
+import { plural, SESSION_STATUS, TASK_STATUS } from "./labels.ts";
 
 export function StatusBadge({ status }: { status: TaskStatus }) {
   const passing = status === "queued" || status === "delegated";
@@ -11,6 +11,12 @@ export function StatusBadge({ status }: { status: TaskStatus }) {
       {TASK_STATUS[status]}
     </span>
   );
+}
+
+/** The coding agent waits for somebody's answer. */
+export function AsksBadge({ count }: { count: number }) {
+  if (count === 0) return null;
+  return <span class="badge badge-asks" title={`${plural(count, "question")} for you`}>Asks you</span>;
 }
 
 /** Pulses while the session is live; tells its state to those who do not see it. */

@@ -1,6 +1,6 @@
 /** The sessions of a project, newest activity first: topic, live dot, task, time, and a mark when the machine is gone. */
 import type { Session } from "../wire/session.ts";
-import { SessionDot, StatusBadge } from "./Badge.tsx";
+import { AsksBadge, SessionDot, StatusBadge } from "./Badge.tsx";
 import { Icon } from "./Icon.tsx";
 import { Empty, Skeleton } from "./Notice.tsx";
 import { Time } from "./Time.tsx";
@@ -71,6 +71,7 @@ function SessionLink({ session, selected, href, onSelect }: SessionLinkProps) {
       <SessionDot session={session} />
       <span class="session-topic">{topic}</span>
       <span class="session-meta">
+        <AsksBadge count={session.pendingPermissions} />
         {session.task
           ? (
             <span class="session-task" title={session.task.title}>

@@ -3,7 +3,7 @@ import { useSignal } from "@preact/signals";
 import type { Options } from "../wire/account.ts";
 import type { Project } from "../wire/project.ts";
 import { EDITABLE_STATUSES, type Task } from "../wire/task.ts";
-import { Priority, StatusBadge } from "./Badge.tsx";
+import { AsksBadge, Priority, StatusBadge } from "./Badge.tsx";
 import { ConfirmButton } from "./ConfirmButton.tsx";
 import { cost, plural, STEP } from "./labels.ts";
 import { lazy } from "./lazy.ts";
@@ -26,6 +26,8 @@ export interface TaskCardProps extends TaskCardActions {
   href: string;
   selected: boolean;
   busy: boolean;
+  /** Requests of its coding agent that wait for an answer. */
+  asks?: number;
   project: Project;
   options: Options;
   /** All of the project's that the page knows. */
@@ -61,6 +63,7 @@ export function TaskCard(props: TaskCardProps) {
       </a>
       <div class="card-meta">
         <StatusBadge status={task.status} />
+        <AsksBadge count={props.asks ?? 0} />
         <Priority task={task} />
         {cost(task.costUsd) ? <span>{cost(task.costUsd)}</span> : null}
         <Time at={task.updatedAt} />

@@ -9,6 +9,7 @@ import { Diff } from "./Diff.tsx";
 import { ChangeCount } from "./ChangeCount.tsx";
 import { countChanges, diffLines } from "./diff_lines.ts";
 import { toolLabel } from "./labels.ts";
+import { permissionLabel } from "./permission_label.ts";
 import { duration } from "./time.ts";
 
 export const PREVIEW_CHARS = 500;
@@ -68,12 +69,17 @@ function ToolStatus({ tool }: { tool: ToolMetadata | null }) {
     return (
       <span class="tool-status">
         <span class="spinner" aria-hidden="true" />
-        Executing…
+        {tool.permission?.outcome === "asked" ? "Waiting for permission" : "Executing…"}
       </span>
     );
   }
-  if (tool.status === "failed") return <span class="tool-status failed">{`Error${time}`}</span>;
-  return <span class="tool-status">{`Complete${time}`}</span>;
+  const failed = tool.status === "failed";
+  return (
+    <>
+      <span class="tool-permission">{permissionLabel(tool.permission)}</span>
+      <span class={failed ? "tool-status failed" : "tool-status"}>{`${failed ? "Error" : "Complete"}${time}`}</span>
+    </>
+  );
 }
 
 /** A tool without output carries its title as text; beside the name, the target and the diff it says nothing new. */

@@ -4,6 +4,7 @@
  * top without moving what is being read.
  */
 import { useSignal } from "@preact/signals";
+import type { ComponentChildren } from "preact";
 import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import { FoldRow } from "./FoldRow.tsx";
 import { Icon } from "./Icon.tsx";
@@ -27,6 +28,8 @@ export interface TranscriptProps {
   onReload: () => void;
   onOlder: () => void;
   onWhole: (seq: number) => Promise<void>;
+  /** What stands below the last message. */
+  tail?: ComponentChildren;
 }
 
 export function Transcript(props: TranscriptProps) {
@@ -123,6 +126,7 @@ export function Transcript(props: TranscriptProps) {
           {transcript.loaded && rows.length === 0 && transcript.open.length === 0
             ? <Empty title="No messages yet">{emptyHint}</Empty>
             : null}
+          {props.tail}
         </div>
       </div>
       {unseen.value

@@ -6,6 +6,7 @@
 import type { ServerFrame } from "../wire/feed.ts";
 import type { Node } from "../wire/node.ts";
 import type { Message, MessagePage } from "../wire/message.ts";
+import type { PermissionRequest } from "../wire/permission.ts";
 import type { Prompt, Session } from "../wire/session.ts";
 import { LIVE_STATUSES, type Task } from "../wire/task.ts";
 import type { Workspace } from "../wire/workspace.ts";
@@ -24,6 +25,8 @@ export interface ProjectState {
   nodes: Readonly<Record<string, Node>>;
   /** Waiting and recent prompts by session, then by messageId. */
   prompts: Readonly<Record<string, Readonly<Record<string, Prompt>>>>;
+  /** Requests for permission that wait, by session, the oldest first. */
+  permissions: Readonly<Record<string, readonly PermissionRequest[]>>;
   transcripts: Readonly<Record<string, Transcript>>;
 }
 
@@ -42,6 +45,8 @@ export type Action =
   | { type: "sessions"; sessions: Session[] }
   | { type: "page"; sessionId: string; page: MessagePage; kind: "newest" | "older" | "after" }
   | { type: "message"; sessionId: string; message: Message }
+  /** All that wait in a session, as the store has it. */
+  | { type: "permissions"; sessionId: string; requests: PermissionRequest[] }
   | { type: "prompts"; sessionId: string; prompts: Prompt[] };
 
 export function reduce(state: ProjectState, action: Action): ProjectState {
@@ -74,6 +79,8 @@ export function reduce(state: ProjectState, action: Action): ProjectState {
       );
     case "message":
       return changeTranscript(state, action.sessionId, (transcript) => addMessages(transcript, [action.message]));
+    case "permissions":
+      return putPermissions(state, action.sessionId, action.requests);
     case "prompts":
       return action.prompts.reduce(putPrompt, state);
   }
@@ -109,9 +116,14 @@ function reduceFrame(state: ProjectState, frame: ServerFrame): ProjectState {
       return { ...state, stale: true };
     case "node.updated":
       return putNode(state, frame.node);
-    case "hello":
     case "permission.requested":
+      return putPermissions(state, frame.sessionId, [
+        ...waitingPermissions(state, frame.sessionId, frame.request.requestId),
+        frame.request,
+      ]);
     case "permission.resolved":
+      return putPermissions(state, frame.sessionId, waitingPermissions(state, frame.sessionId, frame.requestId));
+    case "hello":
     case "cursor":
     case "ping":
       return state;
@@ -191,6 +203,16 @@ function putPrompt(state: ProjectState, prompt: Prompt): ProjectState {
   if (before && PROMPT_RANK[before.state] > PROMPT_RANK[prompt.state]) return state;
   const prompts = { ...known, [prompt.messageId]: prompt };
   return { ...state, prompts: { ...state.prompts, [prompt.sessionId]: prompts } };
+}
+
+/** The session's requests that wait, but for one. */
+function waitingPermissions(state: ProjectState, sessionId: string, but: string): PermissionRequest[] {
+  return (state.permissions[sessionId] ?? []).filter(({ requestId }) => requestId !== but);
+}
+
+function putPermissions(state: ProjectState, sessionId: string, requests: PermissionRequest[]): ProjectState {
+  const ordered = requests.toSorted((a, b) => a.createdAt < b.createdAt ? -1 : 1);
+  return { ...state, permissions: { ...state.permissions, [sessionId]: ordered } };
 }
 
 type Dated = { id: string; updatedAt: string };

@@ -11,7 +11,8 @@ import { gitAnswer } from "./git_state.ts";
 import { endpoint } from "./endpoint.ts";
 import * as message from "./message.ts";
 import * as node from "./node.ts";
-import * as permission from "./permission.ts";
+import * as permission from "./permission_calls.ts";
+import { permissionRequest } from "./permission.ts";
 import * as project from "./project.ts";
 import * as session from "./session.ts";
 import * as task from "./task.ts";
@@ -211,12 +212,12 @@ export const endpoints = {
   listPermissions: endpoint("user", `GET ${S}/permissions`, {
     summary: "What the coding agent asked permission for, newest first",
     query: permission.permissionListQuery,
-    answer: pageOf(permission.permissionRequest),
+    answer: pageOf(permissionRequest),
   }),
   answerPermission: endpoint("user", `POST ${S}/permissions/:requestId`, {
     summary: "Choose one of the options of a request that waits; the first answer counts",
     body: permission.answerPermission,
-    answer: permission.permissionRequest,
+    answer: permissionRequest,
   }),
   interrupt: endpoint("user", `POST ${S}/interrupt`, {
     summary: "Interrupt the turn that runs",
@@ -268,12 +269,12 @@ export const endpoints = {
   requestPermission: endpoint("workspace", `POST ${W}/permissions`, {
     summary: "The coding agent asks before it acts; the same requestId again has no effect",
     body: permission.requestPermission,
-    answer: permission.permissionRequest,
+    answer: permissionRequest,
   }),
   closePermission: endpoint("workspace", `POST ${W}/permissions/:requestId/close`, {
     summary: "Nobody waits for the answer any more; without effect once there is one",
     body: permission.closePermission,
-    answer: permission.permissionRequest,
+    answer: permissionRequest,
   }),
 
   createNode: endpoint("user", "POST /api/nodes", {

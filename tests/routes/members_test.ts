@@ -54,6 +54,7 @@ Deno.test("only the owner changes members, the repository and who approves; a me
     [`PATCH ${path}`, { permissionMode: "ask" }],
     [`PATCH ${path}`, { repositoryUrl: "https://evil.example/app.git" }],
     [`PATCH ${path}`, { name: "Mine", permissionMode: "ask" }],
+    [`PATCH ${path}`, { settings: { askBeforeEdits: true } }],
     [`DELETE ${path}`],
   ];
   const before = (await owner.call(`GET ${path}`)).body;

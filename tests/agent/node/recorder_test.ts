@@ -6,7 +6,7 @@ import { Tell } from "../../../agent/node/tell.ts";
 import { OpenMessages } from "../../../agent/store/open_messages.ts";
 import { Reports } from "../../../agent/store/reports.ts";
 import { newId } from "../../../lib/ids.ts";
-import { requestPermission } from "../../../lib/wire/permission.ts";
+import { requestPermission } from "../../../lib/wire/permission_calls.ts";
 import { makeOutbox, silent, waitingContents, withDatabase } from "../store/fixture.ts";
 import { setClock } from "../../set_clock.ts";
 import { eventually } from "./node_harness.ts";

@@ -4,6 +4,7 @@ import { missingAfter, withoutHoles } from "../../../lib/ui/transcript.ts";
 import { boardColumns, composerOf, isArchived, sessionsByActivity, waitingPrompts } from "../../../lib/ui/views.ts";
 import type { ServerFrame } from "../../../lib/wire/feed.ts";
 import type { Message } from "../../../lib/wire/message.ts";
+import type { PermissionRequest } from "../../../lib/wire/permission.ts";
 import { ago, id, makeMessage, makeSession, makeTask } from "../../islands/fixture_data.ts";
 import { initialState } from "../../../islands/_project.ts";
 
@@ -264,4 +265,43 @@ Deno.test("a session is archived when its workspace is gone, not while it is kep
   assertEquals(isArchived({ ...ended, workspace }), true);
   assertEquals(isArchived({ ...ended, workspace: { ...workspace, keptUntil: ago(-5) } }), false);
   assertEquals(isArchived({ ...SESSION, workspace }), false);
+});
+
+function makeRequest(n: number, change: Partial<PermissionRequest> = {}): PermissionRequest {
+  return {
+    requestId: id(800 + n),
+    sessionId: SESSION.id,
+    toolCallId: `t${n}`,
+    title: `Request ${n}`,
+    toolMetadata: null,
+    options: [{ optionId: "yes", name: "Allow", kind: "allow_once" }],
+    status: "pending",
+    answer: null,
+    answeredBy: null,
+    createdAt: ago(100 - n),
+    expiresAt: ago(-3_600),
+    ...change,
+  };
+}
+
+Deno.test("requests for permission come in order, once, and go when they are resolved, whoever answered", () => {
+  const titles = (state: ProjectState) => (state.permissions[SESSION.id] ?? []).map(({ title }) => title);
+  const requested = (n: number): ServerFrame => ({
+    type: "permission.requested",
+    sessionId: SESSION.id,
+    request: makeRequest(n),
+  });
+  const resolved = (n: number): ServerFrame => ({
+    type: "permission.resolved",
+    sessionId: SESSION.id,
+    requestId: id(800 + n),
+    outcome: "allow_once",
+    by: "ada",
+  });
+  const both = run(start(), requested(2), requested(1), requested(2));
+  assertEquals(titles(both), ["Request 1", "Request 2"]);
+  assertEquals(titles(run(both, resolved(1), resolved(1))), ["Request 2"]);
+  const read = reduce(both, { type: "permissions", sessionId: SESSION.id, requests: [makeRequest(3)] });
+  assertEquals(titles(read), ["Request 3"], "what the store has replaces what was known");
+  assertEquals(titles(run(read, resolved(9))), ["Request 3"]);
 });
