@@ -49,7 +49,7 @@ export function Members({ project, members, manages, meId }: MembersProps) {
               ? (
                 <ConfirmButton
                   class="button small quiet"
-                  question={`Remove ${person.displayName}?`}
+                  question="Remove from the project?"
                   onConfirm={() => void remove(person)}
                 >
                   Remove

@@ -156,7 +156,7 @@ Deno.test("the owner lets a member in and out; who is unknown is named at the fi
     "MMiamiaMemberRemove",
   ]);
   await members.getByRole("button", { name: "Remove" }).click();
-  await members.getByRole("button", { name: "Remove Mia?" }).click();
+  await members.getByRole("button", { name: "Remove from the project?" }).click();
   await members.locator(".member", { hasText: "Mia" }).waitFor({ state: "detached" });
   assertEquals(edge.requests.at(-1)!.path, `/members/${MIA.userId}`);
 });
