@@ -9,7 +9,7 @@ import type { Logger } from "../../lib/log.ts";
 import { problem } from "../../lib/wire/problem.ts";
 import type { AgentConfig } from "../config.ts";
 import { toWire } from "../store/fit.ts";
-import type { BatchLimits, Outbox, OutboxRow, Refusal, StoredRow } from "../store/outbox.ts";
+import type { BatchLimits, Burial, Outbox, OutboxRow, Refusal, StoredRow } from "../store/outbox.ts";
 import { type EdgeClient, NetworkError } from "./edge_client.ts";
 import { aborted, Latch } from "./latch.ts";
 import { Patience } from "./patience.ts";
@@ -261,7 +261,7 @@ export class Reporter implements AsyncDisposable {
         this.#accepted();
         return true;
       case "dead_row":
-        await this.#bury([batch[action.index]!], answer);
+        await this.#bury([batch[action.index]!], { ...refusalOf(answer), mark: true });
         return true;
       case "row_by_row":
         this.#singlyUntil = batch.at(-1)!.id;
@@ -271,7 +271,7 @@ export class Reporter implements AsyncDisposable {
         return true;
       case "partial":
         // Some of these rows may be stored already and need no room, so only those that surely do not fit are given up.
-        if (action.remaining === 0) await this.#bury(batch, answer);
+        if (action.remaining === 0) await this.#bury(batch, refusalOf(answer));
         else this.#rowsAtOnce = action.remaining;
         return true;
       case "renew":
@@ -286,7 +286,7 @@ export class Reporter implements AsyncDisposable {
     const [row] = batch;
     if (batch.length > 1) this.#rowsAtOnce = Math.ceil(batch.length / 2);
     else if (await this.#options.outbox.shrink(row!)) this.#log.warn("message_cut", { messageId: row!.messageId });
-    else await this.#bury([row!], answer);
+    else await this.#bury([row!], { ...refusalOf(answer), mark: true });
   }
 
   /**
@@ -303,11 +303,11 @@ export class Reporter implements AsyncDisposable {
     return true;
   }
 
-  async #bury(rows: StoredRow[], answer: Answer): Promise<void> {
-    const refusal = refusalOf(answer);
-    await this.#options.outbox.deadLetter(rows.map((row) => row.id), refusal);
+  async #bury(rows: StoredRow[], burial: Burial): Promise<void> {
+    await this.#options.outbox.deadLetter(rows.map((row) => row.id), burial);
     const messageIds = rows.slice(0, 10).map((row) => row.messageId);
-    this.#log.warn("messages_refused", { count: rows.length, messageIds, ...refusal });
+    const { status, reason } = burial;
+    this.#log.warn("messages_refused", { count: rows.length, messageIds, status, reason });
   }
 
   #release(batch: StoredRow[]): void {

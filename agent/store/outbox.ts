@@ -3,16 +3,15 @@
  * acknowledgement that covers it, or into the dead letters. It never refuses a message for being full: it stores the
  * new one, moves the oldest to the dead letters and marks the place in the session. Rows in flight are never evicted.
  */
-import type { InStatement, Row } from "@libsql/client";
-import { byteLength } from "../../lib/bytes.ts";
+import type { InStatement } from "@libsql/client";
 import type { Logger } from "../../lib/log.ts";
 import type { MessageFlags, MessageRole, ToolMetadata } from "../../lib/wire/message.ts";
 import type { Database } from "./database.ts";
-import { cutToJsonBytes, fitRow, jsonBytes, toWire } from "./fit.ts";
+import { fitRow, jsonBytes, toWire } from "./fit.ts";
 import { Listeners, Waiters } from "./listeners.ts";
 import { MESSAGE_NAMES } from "./message_columns.ts";
-import { insertRow, toEvictable, toMark, toStoredRow } from "./outbox_rows.ts";
-import { moveToDeadLetters, planEviction } from "./overflow.ts";
+import { groupNews, insertRow, lastWithin, toEvictable, toMark, toStoredRow, updateContent } from "./outbox_rows.ts";
+import { makeRefusalMark, moveToDeadLetters, planEviction } from "./overflow.ts";
 
 /** A single message that the edge finds too large is halved until it is below this. */
 const SHRINK_MIN_BYTES = 1_024;
@@ -78,6 +77,11 @@ export interface BatchLimits {
 export interface Refusal {
   status: number | null;
   reason: string;
+}
+
+export interface Burial extends Refusal {
+  /** Says in the conversation that a message is missing there; for refusals that speak of a row alone. */
+  mark?: boolean;
 }
 
 export class Outbox {
@@ -158,9 +162,9 @@ export class Outbox {
     });
   }
 
-  /** Moves rows to the dead letters. */
-  deadLetter(ids: number[], refusal: Refusal): Promise<void> {
-    return this.#exclusive(() => this.#remove(ids, refusal));
+  /** Moves rows to the dead letters. Marks are no messages: they are deleted. */
+  deadLetter(ids: number[], burial: Burial): Promise<void> {
+    return this.#exclusive(() => this.#remove(ids, burial));
   }
 
   /** Moves everything that waits for a workspace to the dead letters; answers how many rows those were. */
@@ -176,20 +180,15 @@ export class Outbox {
     });
   }
 
-  /** Cuts the content of a row that the edge finds too large in half. False when it is too small for that. */
+  /** Cuts a row that the edge finds too large in half: its diff first, then its content. False when it is too small. */
   shrink(row: StoredRow): Promise<boolean> {
     return this.#exclusive(async () => {
-      const contentBytes = jsonBytes(row.content);
-      if (row.bytes < SHRINK_MIN_BYTES || contentBytes < 16) return false;
-      const content = cutToJsonBytes(row.content, Math.ceil(contentBytes / 2));
-      const removed = byteLength(row.content) - byteLength(content);
-      const flags = { ...row.flags, truncatedBytes: (row.flags?.truncatedBytes ?? 0) + removed };
-      const smaller = this.#measure({ ...row, content, flags });
-      await this.#db.write([{
-        sql: "UPDATE message_outbox SET content = ?, flags = ?, bytes = ? WHERE id = ?",
-        args: [new TextEncoder().encode(content), JSON.stringify(flags), smaller.bytes, row.id],
-      }]);
-      this.#count(row.workspaceId, { rows: 0, bytes: smaller.bytes - row.bytes });
+      const halfBytes = Math.ceil((jsonBytes(row.content) + jsonBytes(row.toolMetadata)) / 2);
+      const half = fitRow(row, halfBytes);
+      if (row.bytes < SHRINK_MIN_BYTES || half === row) return false;
+      const { bytes } = this.#measure(half);
+      await this.#db.write([updateContent(row.id, { ...half, bytes })]);
+      this.#count(row.workspaceId, { rows: 0, bytes: bytes - row.bytes });
       return true;
     });
   }
@@ -297,19 +296,37 @@ export class Outbox {
   }
 
   /** Deletes rows; with a refusal they are kept as dead letters. */
-  async #remove(ids: number[], refusal?: Refusal): Promise<void> {
+  async #remove(ids: number[], burial?: Burial): Promise<void> {
     const list = JSON.stringify(ids);
-    const move = refusal ? [moveToDeadLetters(list, refusal)] : [];
-    const results = await this.#db.write([...move, {
-      sql:
-        "DELETE FROM message_outbox WHERE id IN (SELECT value FROM json_each(?)) RETURNING workspace_id, bytes, lost",
-      args: [list],
-    }]);
+    const marks = burial?.mark ? await this.#refusalMarks(list, burial) : [];
+    const move = burial ? [moveToDeadLetters(list, burial)] : [];
+    const results = await this.#db.write([
+      ...move,
+      {
+        sql:
+          "DELETE FROM message_outbox WHERE id IN (SELECT value FROM json_each(?)) RETURNING workspace_id, bytes, lost",
+        args: [list],
+      },
+      ...marks.map(insertRow),
+    ]);
     this.release(ids);
-    for (const row of results.at(-1)!.rows) {
-      this.#count(String(row.workspace_id), { rows: -1, bytes: -Number(row.bytes) }, Number(row.lost) > 0);
+    const gone = results[move.length]!.rows;
+    for (const mark of marks) this.#count(mark.workspaceId, { rows: 1, bytes: mark.bytes }, true);
+    for (const row of gone) {
+      this.#count(String(row.workspace_id), { rows: -1, bytes: -Number(row.bytes) }, Number(row.lost) !== 0);
     }
-    for (const id of new Set(results.at(-1)!.rows.map((row) => String(row.workspace_id)))) await this.#checkEmpty(id);
+    for (const id of new Set(gone.map((row) => String(row.workspace_id)))) await this.#checkEmpty(id);
+  }
+
+  /** One in the place of each message. */
+  async #refusalMarks(ids: string, refusal: Refusal) {
+    const found = await this.#db.client.execute({
+      sql: `SELECT id, workspace_id, project_id, session_id, bytes FROM message_outbox
+        WHERE lost = 0 AND id IN (SELECT value FROM json_each(?))`,
+      args: [ids],
+    });
+    const at = new Date().toISOString();
+    return found.rows.map((row) => this.#measure(makeRefusalMark(toEvictable(row), refusal, at)));
   }
 
   /** Moves the oldest rows away until the limits hold again; the newest row stays in any case. */
@@ -357,25 +374,4 @@ export class Outbox {
     for (const row of plan.evicted) this.#count(row.workspaceId, { rows: -1, bytes: -row.bytes });
     return plan.evicted.length;
   }
-}
-
-/** The id up to which rows fit into `maxBytes` of a JSON array, at least the first; null when there are none. */
-function lastWithin(rows: Row[], maxBytes: number): number | null {
-  let total = 0;
-  let last: number | null = null;
-  for (const row of rows) {
-    total += Number(row.bytes) + 1;
-    if (last !== null && total > maxBytes) break;
-    last = Number(row.id);
-  }
-  return last;
-}
-
-function groupNews(rows: (OutboxRow & { bytes: number })[]): NewRows[] {
-  const byWorkspace = new Map<string, NewRows>();
-  for (const { workspaceId, bytes } of rows) {
-    const news = byWorkspace.get(workspaceId) ?? { workspaceId, rows: 0, bytes: 0 };
-    byWorkspace.set(workspaceId, { workspaceId, rows: news.rows + 1, bytes: news.bytes + bytes });
-  }
-  return [...byWorkspace.values()];
 }

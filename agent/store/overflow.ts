@@ -1,7 +1,7 @@
 /**
  * Which rows of a full outbox make room, and what is left in their place: one `system` message per session that says
  * how many are missing there. Marks that meet are joined, so that an hour without the edge leaves one mark and not
- * thousands.
+ * thousands. A message that the edge refused leaves a mark of its own.
  */
 import type { InStatement } from "@libsql/client";
 import { newId } from "../../lib/ids.ts";
@@ -38,8 +38,13 @@ export interface EvictionPlan {
   /** Ids of rows and marks that are deleted. */
   gone: number[];
   replaced: Mark[];
-  marks: (OutboxRow & { id: number; lost: number })[];
+  marks: MarkRow[];
 }
+
+type MarkRow = OutboxRow & { id: number; lost: number };
+
+/** What a mark of a refusal has for `lost`. */
+const REFUSED = -1;
 
 export function planEviction(input: EvictionInput): EvictionPlan {
   const evicted = chooseRows(input);
@@ -58,12 +63,12 @@ export function planEviction(input: EvictionInput): EvictionPlan {
   return plan;
 }
 
-/** Copies rows of the outbox (a JSON list of ids) to the dead letters. */
+/** Copies messages of the outbox (a JSON list of ids) to the dead letters. */
 export function moveToDeadLetters(ids: string, refusal: Refusal): InStatement {
   return {
     sql: `INSERT OR IGNORE INTO dead_letters (${MESSAGE_NAMES}, attempts, last_attempt_at, status, reason, at)
       SELECT ${MESSAGE_NAMES}, attempts, last_attempt_at, ?, ?, ? FROM message_outbox
-      WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id`,
+      WHERE lost = 0 AND id IN (SELECT value FROM json_each(?)) ORDER BY id`,
     args: [refusal.status, refusal.reason, new Date().toISOString(), ids],
   };
 }
@@ -77,20 +82,23 @@ function chooseRows(input: EvictionInput): Evictable[] {
   return enough === -1 ? input.oldest : input.oldest.slice(0, enough + 1);
 }
 
-/** Stands at the place of the last row that went, and has a new messageId: an older mark may be stored already. */
-function makeMark(place: Evictable, lost: number, at: string): EvictionPlan["marks"][number] {
-  return {
-    id: place.id,
-    messageId: newId(),
-    workspaceId: place.workspaceId,
-    projectId: place.projectId,
-    sessionId: place.sessionId,
-    role: "system",
-    content: `${lost} message${lost === 1 ? " is" : "s are"} missing here: the outbox of the node was full. ` +
-      "They are kept on the node as dead letters.",
-    toolMetadata: null,
-    flags: null,
-    createdAt: at,
-    lost,
-  };
+/** Says in the place of a message that the edge refused it. It is not joined with what an overflow leaves. */
+export function makeRefusalMark(place: Evictable, refusal: Refusal, at: string): MarkRow {
+  const why = refusal.status === null ? refusal.reason : `${refusal.reason}, ${refusal.status}`;
+  const content =
+    `A message is missing here: it could not be stored (${why}). It is kept on the node as a dead letter.`;
+  return { ...markAt(place, at), content, lost: REFUSED };
+}
+
+/** The place of the last row that went. */
+function makeMark(place: Evictable, lost: number, at: string): MarkRow {
+  const content = `${lost} message${lost === 1 ? " is" : "s are"} missing here: the outbox of the node was full. ` +
+    "They are kept on the node as dead letters.";
+  return { ...markAt(place, at), content, lost };
+}
+
+/** With a new messageId: an older mark may be stored already. */
+function markAt({ id, workspaceId, projectId, sessionId }: Evictable, at: string): Omit<MarkRow, "content" | "lost"> {
+  const ids = { id, messageId: newId(), workspaceId, projectId, sessionId };
+  return { ...ids, role: "system", toolMetadata: null, flags: null, createdAt: at };
 }

@@ -15,7 +15,7 @@ const MESSAGE_COLUMNS = `
 
 export const SCHEMA_STEPS: readonly (readonly string[])[] = [[
   `CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID`,
-  // `lost` > 0: not a message of the session but the mark of so many that were evicted at this place.
+  // `lost` > 0: not a message of the session but the mark of so many that were evicted at this place; -1: of a refusal.
   `CREATE TABLE message_outbox (
     id INTEGER PRIMARY KEY AUTOINCREMENT,${MESSAGE_COLUMNS},
     bytes INTEGER NOT NULL,

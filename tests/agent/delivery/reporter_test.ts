@@ -15,6 +15,10 @@ import {
 } from "../store/fixture.ts";
 import { batches, QUICK, withLine } from "./fixture.ts";
 
+/** What stands in a conversation in place of a message that the edge refused. */
+const MARK =
+  "A message is missing here: it could not be stored (invalid_request, 400). It is kept on the node as a dead letter.";
+
 /** Answers the first `times` posts of messages with what `make` gives. */
 function failFirst(times: number, make: () => Response): (request: { path: string }) => Response | undefined {
   let left = times;
@@ -240,7 +244,8 @@ Deno.test("a bad row that the edge names is the only one that is lost", () =>
     await outbox.enqueue([makeRow("a"), makeRow("bad"), makeRow("b"), makeRow("c")]);
     start();
     await outbox.whenEmpty(WORKSPACE);
-    assertEquals(edge.contents(WORKSPACE), ["a", "b", "c"]);
+    assertEquals(edge.contents(WORKSPACE), ["a", MARK, "b", "c"]);
+    assertEquals(edge.stored.get(WORKSPACE)![1]!.role, "system");
     assertEquals((await deadLetters(db)).map((dead) => dead.content), ["bad"]);
     assertEquals(batches(edge).length, 2);
   }));
@@ -254,7 +259,7 @@ Deno.test("a bad row that the edge does not name is found by sending one at a ti
     await outbox.enqueue([makeRow("a"), makeRow("bad"), makeRow("b")]);
     start();
     await outbox.whenEmpty(WORKSPACE);
-    assertEquals(edge.contents(WORKSPACE), ["a", "b"]);
+    assertEquals(edge.contents(WORKSPACE), ["a", MARK, "b"]);
     assertEquals((await deadLetters(db)).map((dead) => dead.content), ["bad"]);
     // Not one at a time for ever after.
     await outbox.enqueue(makeRows(3));
@@ -277,6 +282,13 @@ Deno.test("413 halves the batch, then the message, down to a dead letter below 1
     assertEquals(stored.slice(0, 8).map((message) => message.content), small.map((row) => row.content));
     assert(/^é+$/.test(stored[8]!.content) && stored[8]!.content.length > 2_000);
     assertEquals(stored[8]!.flags!.truncatedBytes, 20_000 - 2 * stored[8]!.content.length);
+
+    const toolMetadata = { tool: "Write", status: "completed" as const, toolCallId: "1", diff: "+x\n".repeat(4_000) };
+    await outbox.enqueue([makeRow("written", { role: "tool", toolMetadata })]);
+    await outbox.whenEmpty(WORKSPACE);
+    const written = edge.stored.get(WORKSPACE)![9]!;
+    assertEquals(written.content, "written", "the diff is cut first");
+    assertEquals(written.flags!.truncatedBytes, 12_000 - written.toolMetadata!.diff!.length);
 
     limit.bytes = 10;
     await outbox.enqueue([makeRow("too large for any edge")]);
