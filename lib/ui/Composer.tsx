@@ -36,9 +36,12 @@ export function Composer({ state, text, waiting, running, onSend, onInterrupt, o
 
   const send = async () => {
     if (!sendable) return;
+    const sent = text.value;
     busy.value = true;
-    if (await onSend(trimmed)) text.value = "";
+    const taken = await onSend(trimmed);
     busy.value = false;
+    // What was typed meanwhile is the beginning of the next one.
+    if (taken) text.value = text.value.startsWith(sent) ? text.value.slice(sent.length).trimStart() : text.value;
     field.current?.focus();
   };
   const onKeyDown = (event: TargetedKeyboardEvent<HTMLTextAreaElement>) => {

@@ -42,7 +42,7 @@ export interface SeenRequest {
 }
 
 /** Answers a request instead of the store; null leaves it to the store. */
-export type Override = (request: SeenRequest) => Response | Promise<Response> | null;
+export type Override = (request: SeenRequest) => Response | null | Promise<Response | null>;
 
 /** The page's build, made once per process: before any test, so that the bundler's process belongs to none. */
 export const BUILD = await buildPage();

@@ -292,3 +292,52 @@ Deno.test("messages that cannot be read are told, with a way to try again", asyn
   await open.page.locator(".message", { hasText: "Done 2" }).waitFor();
   assertEquals(await open.page.locator(".notice-error").count(), 0);
 });
+
+Deno.test("an answer that comes after the reader has gone on belongs to its own session", async () => {
+  await using edge = edgeWith(3);
+  const late = Promise.withResolvers<void>();
+  let asked = false;
+  edge.override = async ({ path }) => {
+    if (!path.startsWith(`/sessions/${DONE.sessionId}/messages`)) return null;
+    asked = true;
+    await late.promise;
+    return null;
+  };
+  await using open = await openPage(edge.url + PATH);
+  await connected(open.page);
+  await open.page.locator(`[data-session="${DONE.sessionId}"]`).click();
+  await edge.until(() => asked, "the messages were asked for");
+  await open.page.locator(`[data-session="${LIVE.sessionId}"]`).click();
+  await open.page.locator(".message", { hasText: "Message 3" }).waitFor();
+  const answered = open.page.waitForResponse((response) => response.url().includes(`${DONE.sessionId}/messages`));
+  late.resolve();
+  await answered;
+  const live = { type: "message.live", messageId: id(900), role: "assistant", rev: 1, at: 0 } as const;
+  edge.push({ ...live, sessionId: DONE.sessionId, text: "Of the other one" });
+  say(edge, 4);
+  await open.page.locator(".message", { hasText: "Message 4" }).waitFor();
+  assertEquals(await shown(open.page), numbers(1, 4));
+  await open.page.locator(`[data-session="${DONE.sessionId}"]`).click();
+  await open.page.locator(".message", { hasText: "Done 2" }).waitFor();
+  assert(!(await shown(open.page)).join().includes("Message"));
+});
+
+Deno.test("what is typed while a follow-up is being sent is kept for the next one", async () => {
+  await using edge = edgeWith(3);
+  const gate = Promise.withResolvers<void>();
+  edge.override = async ({ method, path }) => {
+    if (method === "POST" && path.endsWith("/prompts")) await gate.promise;
+    return null;
+  };
+  await using open = await openPage(edge.url + PATH);
+  const field = open.page.getByRole("textbox", { name: "Follow-up" });
+  await field.fill("one");
+  await field.press("Enter");
+  await edge.until(() => edge.requests.some(({ path }) => path.endsWith("/prompts")), "it was sent");
+  await field.pressSequentially(" and two");
+  gate.resolve();
+  await open.page.locator(".waiting li").waitFor();
+  await open.page.waitForFunction(() =>
+    document.querySelector<HTMLTextAreaElement>(".composer textarea")!.value === "and two"
+  );
+});
