@@ -22,7 +22,8 @@ const MESSAGES_PER_PAGE = 100;
 const SESSIONS_PER_PAGE = 100;
 /** Frames of one commit come within this; a hole that is still there then is a real one. */
 const HOLE_PATIENCE_MS = 300;
-const NODE_REFRESH_MS = 30_000;
+/** How a machine is comes by the feed; what only its heartbeats tell, such as dead letters, is asked for now and then. */
+const NODE_REFRESH_MS = 300_000;
 const RETRY = { initialMs: 1_000, maxMs: 30_000 };
 
 export interface ProjectData {
@@ -212,7 +213,7 @@ export class ProjectStore {
     if (list) this.dispatch({ type: "prompts", sessionId, prompts: list.items });
   }
 
-  /** The project's feed does not tell of machines: the one at work is asked about now and then. */
+  /** The machine at work: read when it is taken, then told of by the feed. */
   #watchNode(nodeId: string | null): (() => void) | undefined {
     if (!nodeId) return undefined;
     void this.#loadNode(nodeId);

@@ -3,6 +3,7 @@
  * newest state, whatever lies between is skipped.
  */
 import type { Pointer } from "../store/change.ts";
+import { projectTopic, userTopic } from "../store/keys.ts";
 import { listRange } from "../store/messages.ts";
 import { readBeat, readNode, toNode } from "../store/nodes.ts";
 import { outcomeOf, readPermission, toPermission } from "../store/permissions.ts";
@@ -37,7 +38,7 @@ export async function readFrames(
     case "workspace":
       return await readWorkspaceFrame(store, pointer[1]);
     case "node":
-      return await readNodeFrame(store, pointer[1]);
+      return await readNodeFrame(store, pointer[1], options.topic);
     case "prompt":
       return await readPromptFrame(store, pointer[1], pointer[2]);
     case "permission":
@@ -81,9 +82,16 @@ async function readWorkspaceFrame(store: Store, workspaceId: string): Promise<Se
   return workspace ? [{ type: "workspace.updated", workspace: toWorkspace(workspace) }] : [];
 }
 
-async function readNodeFrame(store: Store, nodeId: string): Promise<ServerFrame[]> {
-  const [node, beat] = await Promise.all([readNode(store, nodeId), readBeat(store, nodeId)]);
-  return node ? [{ type: "node.updated", node: toNode(node, beat) }] : [];
+/** A project's members see how its machine is, and nothing of its owner's account or other work. */
+async function readNodeFrame(store: Store, nodeId: string, topic: string): Promise<ServerFrame[]> {
+  const [record, beat] = await Promise.all([readNode(store, nodeId), readBeat(store, nodeId)]);
+  if (!record) return [];
+  const node = toNode(record, beat);
+  if (topic === userTopic(record.ownerId)) return [{ type: "node.updated", node }];
+  const inProject = record.claims.filter((claim) => topic === projectTopic(claim.projectId ?? ""));
+  const claims = node.claims.filter((claim) => inProject.some(({ workspaceId }) => workspaceId === claim.workspaceId));
+  const hidden = { providerRef: null, priceHour: null, costSoFar: null, errorMessage: null };
+  return [{ type: "node.updated", node: { ...node, ...hidden, claims } }];
 }
 
 async function readPromptFrame(store: Store, sessionId: string, messageId: string): Promise<ServerFrame[]> {

@@ -13,6 +13,7 @@ import {
   nodeLiveKey,
   nodeTopic,
   POINTER,
+  projectTopic,
   userTopic,
 } from "./keys.ts";
 import type { Store } from "./store.ts";
@@ -87,13 +88,17 @@ export async function readNode(store: Store, nodeId: string): Promise<NodeRecord
   return (await store.kv.get<NodeRecord>(nodeKey(nodeId))).value;
 }
 
-/** Writes a node under a check; tells its owner's pages and its control link. */
+/** Writes a node under a check; tells its owner's pages, the projects that use it or did until now, and its link. */
 export function putNode(tx: Change, entry: Deno.KvEntryMaybe<NodeRecord>, next: NodeRecord): NodeRecord {
   const record = { ...next, updatedAt: tx.now };
   tx.put(entry, record);
   if (!entry.value) tx.set(nodeByOwnerKey(record.ownerId, record.id), POINTER).set(nodeLiveKey(record.id), POINTER);
   if (record.status === "destroyed") tx.delete(nodeLiveKey(record.id)).delete(nodeBeatKey(record.id));
   tx.announce(userTopic(record.ownerId), ["node", record.id]);
+  const claims = [...entry.value?.claims ?? [], ...record.claims];
+  for (const projectId of new Set(claims.flatMap((claim) => claim.projectId ?? []))) {
+    tx.announce(projectTopic(projectId), ["node", record.id]);
+  }
   return record;
 }
 

@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import type { Page } from "playwright";
 import type { Message } from "../../lib/wire/message.ts";
 import { openPage, useBrowser } from "./browser.ts";
-import { ago, id, makeMessage, makeSession, makeTask, PROJECT } from "./fixture_data.ts";
+import { ago, id, makeMessage, makeNode, makeSession, makeTask, PROJECT } from "./fixture_data.ts";
 import { FixtureEdge } from "./fixture_edge.ts";
 
 useBrowser();
@@ -291,6 +291,20 @@ Deno.test("messages that cannot be read are told, with a way to try again", asyn
   await open.page.getByRole("button", { name: "Retry" }).click();
   await open.page.locator(".message", { hasText: "Done 2" }).waitFor();
   assertEquals(await open.page.locator(".notice-error").count(), 0);
+});
+
+Deno.test("the header tells of a machine that cannot be reached, apart from the reader's own connection", async () => {
+  await using edge = edgeWith(3);
+  edge.tasks[0] = { ...LIVE, nodeId: id(700) };
+  await using open = await openPage(edge.url + PATH);
+  await connected(open.page);
+  const machine = open.page.locator(".session-header .machine");
+  assertEquals(await machine.textContent(), "00000700");
+  edge.push({ type: "node.updated", node: makeNode(700, { health: "unreachable" }) });
+  await machine.getByText("Unreachable").waitFor();
+  assert(await open.page.locator(".connection-connected").isVisible());
+  edge.push({ type: "node.updated", node: makeNode(700) });
+  await machine.getByText("Unreachable").waitFor({ state: "detached" });
 });
 
 Deno.test("an answer that comes after the reader has gone on belongs to its own session", async () => {

@@ -300,6 +300,24 @@ Deno.test("nodes of a user are told on the user's own topic and nobody else's", 
   assertEquals(theirs.frames.map((frame) => frame.type), ["hello"]);
 });
 
+Deno.test("a project's followers are told how its machine is, and nothing of its owner's account or other work", async () => {
+  await using running = await startRunningTask();
+  const { test, projectId, agent, workspaceId } = running;
+  const other = await test.addProject();
+  const mia = await test.addUser("mia");
+  await test.admin.call(`POST /api/projects/${projectId}/members`, { login: "mia" });
+  await using member = SocketFollower.on(test, `/api/projects/${projectId}/ws`, mia);
+  await using elsewhere = SocketFollower.on(test, `/api/projects/${other.id}/ws`, test.admin);
+  await Promise.all([member.first("hello"), elsewhere.first("hello")]);
+  assertEquals((await test.admin.call(`POST /api/nodes/${agent.nodeId}/drain`)).body.providerRef !== null, true);
+  const { node } = await member.first("node.updated");
+  assertEquals([node.id, node.draining, node.health], [agent.nodeId, true, "ok"]);
+  assertEquals([node.providerRef, node.priceHour, node.costSoFar], [null, null, null]);
+  assertEquals(node.claims.map((claim) => claim.workspaceId), [workspaceId]);
+  assertEquals((await mia.call(`GET /api/nodes/${agent.nodeId}`)).status, 404);
+  assertEquals(elsewhere.frames.map((frame) => frame.type), ["hello"]);
+});
+
 Deno.test("a socket without sign-in, of a foreign project, or with a wrong query is refused before it opens", async () => {
   await using test = await startTestEdge();
   const { id } = await test.addProject();
