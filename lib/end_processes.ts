@@ -3,8 +3,10 @@
  * from those, first politely, then for good. Shells that made their own session, double forks and daemons included.
  */
 import { wait } from "./backoff.ts";
-import { type Identity, isAlive, listProcesses, type Process, selectMarked } from "./processes.ts";
+import { type Identity, isAlive, listProcesses, type Process, selectMarked, selectOwned } from "./processes.ts";
 
+/** Between SIGTERM and SIGKILL, where nothing else is asked for. */
+const GRACE_MS = 5_000;
 /** How often /proc is read while waiting: nothing tells when a process that is not our child has gone. */
 const POLL_MS = 25;
 /** How long processes that fork faster than they are killed are chased. */
@@ -15,15 +17,21 @@ export interface EndOptions {
   leader?: Identity;
   /** Between SIGTERM and SIGKILL. */
   graceMs?: number;
+  /** Whose processes all belong to the session; never our own user's. */
+  uid?: number;
 }
 
 /** Ends everything of the session with this mark; `<instanceId>/` means every session. Gives what would not die. */
 export async function endProcesses(mark: string, options: EndOptions = {}): Promise<Process[]> {
-  const find = () => findProcesses(mark, options.leader);
+  const find = async () => {
+    const found = await findProcesses(mark, options.leader);
+    const known = new Set(found.map(({ pid }) => pid));
+    return [...found, ...(await findOwned(options.uid)).filter(({ pid }) => !known.has(pid))];
+  };
   const found = await find();
   if (found.length === 0) return [];
   await signalAll(found, "SIGTERM");
-  await waitUntilGone(found, options.graceMs ?? 3_000);
+  await waitUntilGone(found, options.graceMs ?? GRACE_MS);
   const deadline = Date.now() + KILL_MAX_MS;
   let left = await find();
   while (left.length > 0 && Date.now() < deadline) {
@@ -42,6 +50,10 @@ export async function findProcesses(mark: string, leader: Identity | undefined):
   own.delete(Deno.pid);
   addDescendants(own, processes);
   return [...own.values()];
+}
+
+async function findOwned(uid: number | undefined): Promise<Process[]> {
+  return uid === undefined || uid === Deno.uid() ? [] : await selectOwned(await listProcesses(), uid);
 }
 
 /** The kernel gives a pid out again only when no group and no session has its number any more. */

@@ -59,6 +59,12 @@ export async function selectMarked(processes: Process[], prefix: string): Promis
   return processes.filter((_, i) => meant[i]);
 }
 
+/** Of `processes`, those that run as this user. */
+export async function selectOwned(processes: Process[], uid: number): Promise<Process[]> {
+  const statuses = await Promise.all(processes.map(({ pid }) => readText(`/proc/${pid}/status`)));
+  return processes.filter((_, i) => Number(statuses[i]?.match(/^Uid:\s+(\d+)/m)?.[1] ?? NaN) === uid);
+}
+
 /** Whether the very process meant is still there, and not as a zombie. */
 export async function isAlive(identity: Identity): Promise<boolean> {
   const stat = await readStat(identity.pid);

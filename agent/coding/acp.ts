@@ -19,7 +19,7 @@ import type { Tokens } from "../../lib/wire/common.ts";
 import type { TurnReport } from "../../lib/wire/workspace.ts";
 import { endProcesses } from "../../lib/end_processes.ts";
 import type { Identity } from "../../lib/processes.ts";
-import { type Child, spawnChild } from "../process/spawn.ts";
+import { type Child, type ProcessUser, spawnChild } from "../process/spawn.ts";
 import { explainEnd, explainError, isFailureText } from "./failure.ts";
 import { LastLines } from "./last_lines.ts";
 import { messageLines } from "./message_lines.ts";
@@ -43,6 +43,8 @@ export interface AcpLaunch {
   cwd: string;
   /** `<instanceId>/<session>`: by it stragglers are found. */
   mark: string;
+  /** Whom it runs as, where it is not us. */
+  user?: ProcessUser;
   limits: StallLimits;
   /** How long each call at the start may take. */
   startTimeoutMs?: number;
@@ -114,7 +116,7 @@ export class AcpSession implements AsyncDisposable {
 
   /** Starts the process and shakes hands. Throws an Error with a sentence for a person. */
   static async start(launch: AcpLaunch): Promise<AcpSession> {
-    const { profile, env, cwd, mark } = launch;
+    const { profile, env, cwd, mark, user } = launch;
     let child: Child;
     try {
       child = await spawnChild(profile.command, {
@@ -122,6 +124,7 @@ export class AcpSession implements AsyncDisposable {
         cwd,
         env: profileEnvironment(profile, env),
         mark,
+        user,
       });
     } catch (error) {
       const why = error instanceof Deno.errors.NotFound ? "its program is not installed" : messageOf(error);

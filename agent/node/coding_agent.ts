@@ -3,7 +3,8 @@
  * process lives and ends is `coding/agent_process.ts`.
  */
 import type { Runtime } from "../../lib/wire/workspace.ts";
-import type { AcpSession } from "../coding/acp.ts";
+import { endProcesses } from "../../lib/end_processes.ts";
+import { AcpSession } from "../coding/acp.ts";
 import { AgentProcess, type Opened } from "../coding/agent_process.ts";
 import { findProfile } from "../coding/profiles.ts";
 import { type Place, ProjectFolder } from "../coding/project_folder.ts";
@@ -55,6 +56,7 @@ export class CodingAgent implements ManagedSession, AsyncDisposable {
     let place: Place = { cwd: this.#project.path, mcpServers: [] };
     const start = async () => {
       ({ place } = await this.#project.load());
+      await this.#parts.users.adopt(this.id, ["checkout/.claude", "checkout/.git/info"]);
       return await this.#start(runtime, place.cwd);
     };
     return await this.#process.open(start, () => ({
@@ -108,6 +110,15 @@ export class CodingAgent implements ManagedSession, AsyncDisposable {
     await this.#project[Symbol.asyncDispose]();
   }
 
+  /** Ends whatever still runs as the workspace's user, and removes what that user left elsewhere. */
+  async clear(): Promise<void> {
+    const { users } = this.#parts;
+    const user = await users.find(this.id);
+    if (!user) return;
+    await endProcesses(this.mark, { uid: user.uid });
+    await users.clear(this.id);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.end();
   }
@@ -118,21 +129,28 @@ export class CodingAgent implements ManagedSession, AsyncDisposable {
   }
 
   async #start(runtime: Runtime, cwd: string): Promise<AcpSession> {
-    const { config, log, prewarm } = this.#parts;
+    const { config, log, prewarm, users } = this.#parts;
     const profile = findProfile(runtime.codingAgent, config);
     if (!profile) {
       throw new Error(`This node knows no coding agent named “${runtime.codingAgent}”. Choose another one.`);
     }
     const started = performance.now();
     this.#startedAtMs = Date.now();
-    const { session, warm } = await prewarm.take({
+    const user = await users.find(this.id);
+    const launch = {
       profile,
-      env: { ...config.childEnvironment, ...runtime.credentials },
+      env: { ...users.environmentOf(this.id, config.childEnvironment), ...runtime.credentials },
       cwd,
       mark: this.mark,
+      user,
       limits: { turnStallTimeoutMs: config.turnStallTimeoutMs, toolStallTimeoutMs: config.toolStallTimeoutMs },
       log: log.with({ workspaceId: runtime.workspaceId }),
-    });
+    };
+    // Whose a warm process will be is not known when it is started.
+    const isOwn = user !== undefined;
+    const { session, warm } = isOwn
+      ? { session: await AcpSession.start(launch), warm: false }
+      : await prewarm.take(launch);
     const tookMs = Math.round(performance.now() - started);
     log.info("coding_agent.started", { workspaceId: runtime.workspaceId, profile: profile.id, warm, tookMs });
     return session;

@@ -6,7 +6,7 @@ import { wait } from "../../lib/backoff.ts";
 import { scrub } from "../../lib/log.ts";
 import type { GitCredential } from "../../lib/wire/credential.ts";
 import { LastLines } from "../coding/last_lines.ts";
-import { type Child, killGroup, spawnChild } from "../process/spawn.ts";
+import { type Child, killGroup, type ProcessUser, spawnChild } from "../process/spawn.ts";
 
 const OUTPUT_MAX_CHARS = 16 * 1024 * 1024;
 /** A connection that ssh keeps open for later calls holds standard error: it is not waited for. */
@@ -24,6 +24,8 @@ export interface GitOptions {
   maxChars?: number;
   /** Told to git when it asks for exactly this host over https. Never together with a folder of a coding agent. */
   credential?: GitCredential | null;
+  /** Whom it runs as, in a folder that is not ours; never with a credential. */
+  user?: ProcessUser;
 }
 
 export class GitError extends Error {
@@ -73,7 +75,9 @@ export async function git(args: string[], options: GitOptions): Promise<string> 
 async function start(args: string[], options: GitOptions): Promise<Child> {
   const { cwd, credential } = options;
   const env = gitEnvironment(options);
-  if (!credential) return await spawnChild("git", { args: [...SETTINGS, ...args], cwd, env, stdin: "null" });
+  if (!credential) {
+    return await spawnChild("git", { args: [...SETTINGS, ...args], cwd, env, user: options.user, stdin: "null" });
+  }
   const helper = `credential.https://${credential.host}.helper=${HELPER}`;
   const child = await spawnChild("sh", {
     args: ["-c", 'exec 3<&0 </dev/null; exec git "$@"', "sh", ...SETTINGS, "-c", helper, ...args],

@@ -3,8 +3,10 @@
  * changed (new files are shown by way of a copy of the index), no lock is taken that it would run into, and none of the
  * programs that its configuration may name for diffs is run. Everything is cut to what the wire allows.
  */
+import { dirname } from "node:path";
 import { cutText } from "../../lib/bytes.ts";
 import { GIT_DIFF_MAX, GIT_FILES_MAX, type GitFile, type GitState } from "../../lib/wire/git_state.ts";
+import { type ProcessUser, spawnChild } from "../process/spawn.ts";
 import { git, type GitOptions } from "./git.ts";
 
 const TIMEOUT_MS = 15_000;
@@ -16,6 +18,8 @@ export interface GitStateOptions {
   environment: Record<string, string>;
   /** The commit that the run began from. */
   base: string | null;
+  /** Whose the checkout is, where it is not ours. */
+  user?: ProcessUser;
   signal?: AbortSignal;
 }
 
@@ -25,13 +29,14 @@ export async function readGitState(path: string, options: GitStateOptions): Prom
   try {
     const index = `${folder}/index`;
     // A repository without a commit has none yet; git makes one.
-    await Deno.copyFile(`${path}/.git/index`, index).catch(ignoreMissing);
+    await copyIndex(`${path}/.git/index`, index, options);
     const environment = { ...options.environment, GIT_OPTIONAL_LOCKS: "0" };
     const inside: GitOptions = {
       cwd: path,
       environment,
       protocols: "file",
       timeoutMs: TIMEOUT_MS,
+      user: options.user,
       signal: options.signal,
     };
     const status = readStatus(await git(STATUS, inside));
@@ -59,6 +64,15 @@ export async function readGitState(path: string, options: GitStateOptions): Prom
   } finally {
     await Deno.remove(folder, { recursive: true }).catch(() => {});
   }
+}
+
+/** It may be a link that the coding agent made: only its own user follows it, into a folder of that user. */
+async function copyIndex(from: string, to: string, { user, environment }: GitStateOptions): Promise<void> {
+  if (!user) return void await Deno.copyFile(from, to).catch(ignoreMissing);
+  await Deno.chown(dirname(to), user.uid, user.gid);
+  const args = ["--no-dereference", "--", from, to];
+  const { process } = await spawnChild("cp", { args, cwd: "/", env: environment, user, stdin: "null" });
+  await process.output();
 }
 
 const STATUS = ["status", "--porcelain=v2", "--branch", "-z", "--untracked-files=all", "--ignore-submodules=all"];

@@ -10,6 +10,7 @@ import type { GitCredential } from "../../lib/wire/credential.ts";
 import type { AgentConfig } from "../config.ts";
 import { type BranchChoice, chooseBranch, type RemoteHeads } from "./branch.ts";
 import { adviseOnAccess } from "./git_access.ts";
+import { argvAs, type ProcessUser } from "../process/spawn.ts";
 import { git, GitError, type GitOptions } from "./git.ts";
 
 const NETWORK_TIMEOUT_MS = 9 * 60_000;
@@ -42,11 +43,18 @@ export interface PushOptions extends Checkout {
   workspaceId: string;
   repositoryUrl: string;
   path: string;
+  /** Whose the checkout is, where it is not ours. */
+  user?: ProcessUser;
   signal?: AbortSignal;
   credential?: GitCredential | null;
 }
 
 type Remote = Pick<CheckoutOptions, "repositoryUrl" | "signal" | "credential">;
+
+/** What serves the commits reads a folder that is theirs, with a configuration that they may have written. */
+function asTheirs(user: ProcessUser | undefined): string[] {
+  return user ? [`--upload-pack=${[...argvAs(user), "git-upload-pack"].join(" ")}`] : [];
+}
 
 export type Pushed = { commit: string } | { nothing: true } | { warning: string };
 
@@ -72,14 +80,14 @@ export class Mirrors {
   }
 
   /** Brings the mirror up to date and clones it. Throws a GitError or an Error, each with a sentence for a person. */
-  async checkOut(options: CheckoutOptions): Promise<Checkout> {
+  async checkOut(options: CheckoutOptions): Promise<Checkout & { mirror: string }> {
     const mirror = await this.#pathOf(options.repositoryUrl);
     return await this.#locked(mirror, async () => {
       await this.#update(mirror, options);
       const heads = await this.#readHeads(mirror);
       const choice = chooseBranch(options, heads);
       await this.#clone(mirror, choice, options);
-      return { branch: choice.branch, base: choice.base };
+      return { branch: choice.branch, base: choice.base, mirror };
     });
   }
 
@@ -88,8 +96,8 @@ export class Mirrors {
     const mirror = await this.#pathOf(options.repositoryUrl);
     return await this.#locked(mirror, async () => {
       const ref = `refs/hearth/${options.workspaceId}`;
-      const fetched = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--", options.path, `+HEAD:${ref}`];
-      await git(fetched, this.#local(mirror, options.signal));
+      const fetched = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", ...asTheirs(options.user)];
+      await git([...fetched, "--", options.path, `+HEAD:${ref}`], this.#local(mirror, options.signal));
       const excluded = options.base === null ? [] : ["--not", options.base];
       const ahead = await git(["rev-list", "--count", ref, ...excluded, "--"], this.#local(mirror, options.signal));
       if (ahead === "0") return { nothing: true };

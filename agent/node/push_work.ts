@@ -18,15 +18,16 @@ export interface PushWorkOptions {
 /** What fails here is a warning: the work is done, and the checkout is kept. Throws only when `signal` aborts. */
 export async function pushWork(parts: WorkspaceParts, options: PushWorkOptions): Promise<Outputs> {
   const { row, credential, signal } = options;
-  const { config, db, mirrors } = parts;
+  const { config, db, mirrors, users } = parts;
   const { facts, branch, workspaceId } = row;
   if (!facts?.taskId || branch === null) return {};
   const path = checkoutOf(db, workspaceId);
   const base = typeof facts.base === "string" ? facts.base : null;
   try {
-    await commitLeftovers(path, { config, title: facts.title ?? "", taskId: facts.taskId, signal });
+    const user = await users.find(workspaceId);
+    await commitLeftovers(path, { config, title: facts.title ?? "", taskId: facts.taskId, user, signal });
     const { repositoryUrl } = facts;
-    const pushed = await mirrors.push({ workspaceId, repositoryUrl, path, branch, base, credential, signal });
+    const pushed = await mirrors.push({ workspaceId, repositoryUrl, path, branch, base, user, credential, signal });
     if ("warning" in pushed) return { warning: sentence(pushed.warning) };
     if ("commit" in pushed) return { outputBranch: branch, outputCommit: pushed.commit };
     // Nothing new: what an earlier run pushed is still what this task has to show.

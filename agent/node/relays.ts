@@ -21,6 +21,7 @@ import {
 import type { AgentConfig } from "../config.ts";
 import type { EdgeClient } from "../delivery/edge_client.ts";
 import { parseJson } from "../delivery/json.ts";
+import type { ProcessUser } from "../process/spawn.ts";
 import { readGitState } from "./git_state.ts";
 import { sentence } from "./tell.ts";
 import { Terminal } from "./terminal.ts";
@@ -33,13 +34,22 @@ const FIRST_FRAME_MS = 15_000;
 /** Workspaces that have ended are remembered, so that a call that comes late opens nothing in them. */
 const ENDED_MAX = 1_000;
 
+/** A workspace's checkout. */
+export interface RelayPlace {
+  path: string;
+  base: string | null;
+  environment: Record<string, string>;
+  /** Whose it is, where it is not ours. */
+  user: ProcessUser | undefined;
+}
+
 export interface RelaysOptions {
-  config: Pick<AgentConfig, "controlPlaneUrl" | "nodeId" | "childEnvironment">;
+  config: Pick<AgentConfig, "controlPlaneUrl" | "nodeId">;
   edge: EdgeClient;
   /** By which processes of this agent are found. */
   instanceId: string;
   /** Where the workspace's files are and what it began from; null when there is no checkout. */
-  find: (workspaceId: string) => Promise<{ path: string; base: string | null } | null>;
+  find: (workspaceId: string) => Promise<RelayPlace | null>;
   log: Logger;
 }
 
@@ -133,14 +143,15 @@ export class Relays implements AsyncDisposable {
 
   /** What the reader asked for; null when the answer was all there is. */
   async #begin(open: Open, socket: WebSocket, frame: RelayToAgentFrame): Promise<Terminal | null> {
-    const { config, instanceId, find } = this.#options;
+    const { instanceId, find } = this.#options;
     const { workspaceId, relayId } = open;
     const at = await find(workspaceId);
     if (!at) throw new Error("The workspace has no files on its machine now.");
     if (frame.type === "git") {
       const state = await readGitState(at.path, {
-        environment: config.childEnvironment,
+        environment: at.environment,
         base: at.base,
+        user: at.user,
         signal: open.end.signal,
       });
       send(socket, { type: "git", state });
@@ -154,7 +165,7 @@ export class Relays implements AsyncDisposable {
     const size = { cols: frame.cols, rows: frame.rows };
     // Not the mark of the coding agent: when that one is ended, what a person runs goes on.
     const mark = `${instanceId}/${workspaceId}.terminal.${relayId}`;
-    return await Terminal.start(socket, { cwd: at.path, environment: config.childEnvironment, mark, size });
+    return await Terminal.start(socket, { cwd: at.path, environment: at.environment, user: at.user, mark, size });
   }
 }
 

@@ -27,7 +27,7 @@ async function checkOut(
   state: WorkspaceState,
   { runtime, signal }: { runtime: Runtime; signal: AbortSignal },
 ): Promise<{ branch: string }> {
-  const { mirrors, db, evictMirrors } = state.parts;
+  const { mirrors, users, db, evictMirrors } = state.parts;
   await requireSpace(db.dataDir, evictMirrors);
   const path = checkoutOf(db, state.id);
   await removeFolder(path);
@@ -35,6 +35,7 @@ async function checkOut(
   const { repositoryUrl, baseBranch, branch, outputCommit, gitCredential: credential } = runtime;
   const wanted = { repositoryUrl, baseBranch, branch, outputCommit, path, signal };
   const checkout = await mirrors.checkOut({ ...wanted, credential });
+  await users.settle(state.id, checkout.mirror);
   await state.change((now) => now.facts && { branch: checkout.branch, facts: { ...now.facts, base: checkout.base } });
   return checkout;
 }

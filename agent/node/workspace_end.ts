@@ -48,6 +48,7 @@ export async function keepWorkspace(state: WorkspaceState): Promise<void> {
 
 export async function removeWorkspace(state: WorkspaceState): Promise<void> {
   await Promise.all([state.quieten(), state.parts.relays.endOf(state.id)]);
+  await state.agent.clear();
   await removeFolder(folderOf(state.parts.db, state.id));
   await state.tell.status({ status: "stopped" });
   await state.change(() => ({ phase: "stopped", promptState: "none", promptText: null }));

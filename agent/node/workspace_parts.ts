@@ -12,6 +12,7 @@ import type { WorkspaceRows } from "../store/workspaces.ts";
 import type { Frame } from "./live_text.ts";
 import type { Mirrors } from "./mirror.ts";
 import type { Relays } from "./relays.ts";
+import type { WorkspaceUsers } from "./workspace_users.ts";
 
 export interface WorkspacesOptions {
   config: AgentConfig;
@@ -30,6 +31,8 @@ export interface WorkspacesOptions {
 export interface WorkspaceParts extends WorkspacesOptions {
   mirrors: Mirrors;
   prewarm: Prewarm;
+  /** Whom each workspace's processes run as. */
+  users: WorkspaceUsers;
   /** Terminals of people in the workspaces. */
   relays: Relays;
   /** Mirrors that no workspace needs may go. */

@@ -8,11 +8,12 @@ import type { Report } from "../store/reports.ts";
 import { CodingAgents } from "./coding_agents.ts";
 import { Mirrors } from "./mirror.ts";
 import { isLeaving } from "./phase.ts";
-import { Relays } from "./relays.ts";
+import { type RelayPlace, Relays } from "./relays.ts";
 import type { Answer } from "./permission_desk.ts";
 import { Tell } from "./tell.ts";
 import { Workspace } from "./workspace.ts";
 import { checkoutOf, folderOf, type WorkspaceParts, type WorkspacesOptions } from "./workspace_parts.ts";
+import { WorkspaceUsers } from "./workspace_users.ts";
 
 export type { WorkspacesOptions } from "./workspace_parts.ts";
 
@@ -26,6 +27,7 @@ export class Workspaces implements AsyncDisposable {
   readonly #agents: CodingAgents;
   readonly #mirrors: Mirrors;
   readonly #relays: Relays;
+  readonly #users: WorkspaceUsers;
   readonly #all = new Map<string, Workspace>();
   readonly #forgetDisk: () => void;
   #draining = false;
@@ -44,8 +46,14 @@ export class Workspaces implements AsyncDisposable {
     });
     this.#mirrors = new Mirrors({ ...config, dataDir: db.dataDir }, log);
     this.#relays = new Relays({ ...options, instanceId: db.instanceId, find: (id) => this.#findCheckout(id) });
+    this.#users = new WorkspaceUsers({
+      dataDir: db.dataDir,
+      isOn: config.isolateWorkspaces && Deno.uid() === 0,
+      log,
+    });
     this.#parts = {
       ...options,
+      users: this.#users,
       relays: this.#relays,
       prewarm: this.#prewarm,
       mirrors: this.#mirrors,
@@ -56,6 +64,7 @@ export class Workspaces implements AsyncDisposable {
 
   /** After a restart of the agent: ends what its last life left behind, and carries on with every workspace. */
   async resume(): Promise<void> {
+    await this.#users.prepare(this.#parts.config.childEnvironment);
     await this.#agents.start();
     for (const row of await this.#parts.rows.list()) {
       if (this.#all.has(row.workspaceId)) continue;
@@ -183,12 +192,18 @@ export class Workspaces implements AsyncDisposable {
     return workspace;
   }
 
-  async #findCheckout(workspaceId: string): Promise<{ path: string; base: string | null } | null> {
+  async #findCheckout(workspaceId: string): Promise<RelayPlace | null> {
     const row = this.#all.has(workspaceId) ? await this.#parts.rows.get(workspaceId) : null;
     // Before its branch is known the checkout is not whole yet.
     if (!row?.branch || isLeaving(row.phase)) return null;
     const base = row.facts?.base;
-    return { path: checkoutOf(this.#parts.db, workspaceId), base: typeof base === "string" ? base : null };
+    const { config, db } = this.#parts;
+    return {
+      path: checkoutOf(db, workspaceId),
+      base: typeof base === "string" ? base : null,
+      environment: this.#users.environmentOf(workspaceId, config.childEnvironment),
+      user: await this.#users.find(workspaceId),
+    };
   }
 
   async #evictMirrors(): Promise<void> {

@@ -6,7 +6,7 @@
 import { endProcesses } from "../../lib/end_processes.ts";
 import { LastLines } from "../coding/last_lines.ts";
 import type { TerminalSize } from "../../lib/wire/relay.ts";
-import { type Child, spawnChild } from "./spawn.ts";
+import { type Child, type ProcessUser, spawnChild } from "./spawn.ts";
 
 const START_MAX_MS = 10_000;
 /** The first line names the device; more than this without one is not our `script`. */
@@ -24,6 +24,8 @@ export interface PtyOptions {
   environment: Record<string, string>;
   /** By which every process of this terminal is found again; no other terminal has the same. */
   mark: string;
+  /** Whom the shell runs as, where it is not us. */
+  user?: ProcessUser;
   size: TerminalSize;
 }
 
@@ -53,7 +55,7 @@ export class Pty implements AsyncDisposable {
 
   /** Starts the person's shell in `cwd`. Throws an Error with a sentence for a person. */
   static async start(options: PtyOptions): Promise<Pty> {
-    const { environment, mark, size, cwd } = options;
+    const { environment, mark, user, size, cwd } = options;
     const env = {
       LANG: "C.UTF-8",
       ...environment,
@@ -67,13 +69,15 @@ export class Pty implements AsyncDisposable {
       HEARTH_ROWS: String(size.rows),
       HEARTH_COLS: String(size.cols),
     };
-    const child = await spawnChild("script", { args: ["-qefc", BEGIN, "/dev/null"], cwd, env, mark }).catch((error) => {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-      throw new Error(
-        "This machine has no terminals: the program `script` is missing. Install it there, on Debian with: " +
-          "apt-get install bsdutils",
-      );
-    });
+    const child = await spawnChild("script", { args: ["-qefc", BEGIN, "/dev/null"], cwd, env, mark, user }).catch(
+      (error) => {
+        if (!(error instanceof Deno.errors.NotFound)) throw error;
+        throw new Error(
+          "This machine has no terminals: the program `script` is missing. Install it there, on Debian with: " +
+            "apt-get install bsdutils",
+        );
+      },
+    );
     const pty = new Pty(child, options);
     try {
       await pty.#begin();

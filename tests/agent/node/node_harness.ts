@@ -46,6 +46,7 @@ export async function startNode(
   const config = {
     ...readAgentConfig({
       ...Deno.env.toObject(),
+      ISOLATE_WORKSPACES: "0",
       ...options.environment,
       NODE_ID: newId(),
       CONTROL_PLANE_URL: edge.url,

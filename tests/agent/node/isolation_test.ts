@@ -1,0 +1,91 @@
+/** The wall between workspaces, tried from inside: a coding agent that looks for what it must not see. Needs root. */
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { isAlive, listProcesses, selectOwned } from "../../../lib/processes.ts";
+import { shellAgent } from "../serve/shell_agent.ts";
+import { FakeEdge } from "./fake_edge.ts";
+import { eventually, setUp, startNode } from "./node_harness.ts";
+import { makeRepository, run, temporaryFolder } from "./repository.ts";
+
+const NEEDS_ROOT = Deno.uid() === 0
+  ? {}
+  : { ignore: true, reason: " [skipped: only root can give each workspace a user of its own]" };
+
+/** Writes what it finds into its own checkout. */
+function spy(paths: { dataDir: string; other: string; otherMirror: string }): string {
+  const { dataDir, other, otherMirror } = paths;
+  return `(
+    own=$(dirname "$PWD")
+    { id -u; id -G; echo "$HOME"; grep -E "^(NoNewPrivs|CapEff|CapBnd)" /proc/self/status; } > who.txt
+    find ${dataDir} -path "$own" -prune -o -path '*/mirrors/*' -prune -o -readable -type f -print > readable.txt 2>/dev/null
+    { cat ${dataDir}/agent.db; cat ${other}/checkout/secret.txt ${otherMirror}/HEAD; ls ${other} ${dataDir} ${dataDir}/workspaces ${dataDir}/mirrors;
+      cat /proc/${Deno.pid}/environ; kill -0 ${Deno.pid} && echo signalled; touch ${dataDir}/planted && echo planted; } > reached.txt 2>/dev/null
+    git log -1 --format=%s > log.txt
+    echo left > "/tmp/hearth-isolation-$(id -u)"
+    (setsid env -i PATH="$PATH" sh -c 'trap "" TERM HUP; while :; do sleep 1; done' </dev/null >/dev/null 2>&1 &)
+    git add log.txt && git commit --quiet --message="By the coding agent"
+  ) < /dev/null; answer '{"stopReason":"end_turn"}'`;
+}
+
+Deno.test({
+  name: `a workspace's user reads its own checkout, and nothing of the agent or of another workspace${
+    NEEDS_ROOT.reason ?? ""
+  }`,
+  ignore: NEEDS_ROOT.ignore ?? false,
+  fn: async () => {
+    await using set = await setUp();
+    // The way to it is open, as it is on a machine; what is in it is what is tried.
+    await Deno.chmod(set.path, 0o711);
+    await using elsewhere = await temporaryFolder();
+    const secretRemote = await makeRepository(elsewhere.path, { "secret.txt": "of another project\n" });
+    await using edge = new FakeEdge();
+    const victim = edge.addTask(secretRemote, "wait", { codingAgent: "opencode" });
+    const task = edge.addTask(set.remote, "spy", { codingAgent: "claude" });
+    const dataDir = `${set.path}/agent`;
+    const other = `${dataDir}/workspaces/${victim.workspaceId}`;
+    const otherMirror = `${dataDir}/mirrors/${await hashOf(secretRemote)}.git`;
+    await Deno.mkdir(`${set.path}/bin`);
+    await using quiet = await temporaryFolder();
+    const program = await shellAgent(`${set.path}/bin`, { onPrompt: spy({ dataDir, other, otherMirror }) });
+    await Deno.rename(program, `${set.path}/bin/claude-agent-acp`);
+    await Deno.rename(await shellAgent(quiet.path, { onPrompt: ":" }), `${set.path}/bin/opencode`);
+    const environment = { ISOLATE_WORKSPACES: "1", PATH: `${set.path}/bin:${Deno.env.get("PATH")}` };
+    await using node = await startNode(set.path, edge, { environment });
+    await node.workspaces.start(victim.workspaceId, 1);
+    await edge.untilCall("turn", { event: "accepted" }, victim.workspaceId);
+
+    assertStringIncludes(await Deno.readTextFile(`${otherMirror}/HEAD`), "refs/heads/");
+    await node.workspaces.start(task.workspaceId, 1);
+    const done = await edge.untilCall("callback", {}, task.workspaceId);
+    assertEquals(done.body.toStatus, "completed", JSON.stringify(done.body));
+    assertEquals(done.body.warning, undefined);
+    const folder = `${dataDir}/workspaces/${task.workspaceId}`;
+    const read = (name: string) => Deno.readTextFile(`${folder}/checkout/${name}`);
+    const [uid = "", groups, home, ...status] = (await read("who.txt")).trim().split("\n");
+    const owner = await Deno.stat(folder);
+    assertEquals([uid, groups, home], [String(owner.uid), String(owner.gid), `${folder}/home`]);
+    assert(owner.uid !== 0 && owner.uid !== (await Deno.stat(other)).uid, "each has a user of its own");
+    assertEquals(status.map((line) => line.split("\t")[1]), ["0000000000000000", "0000000000000000", "1"]);
+    assertEquals(await read("readable.txt"), "");
+    assertEquals(await read("reached.txt"), "");
+    assertEquals(await read("log.txt"), "By a person\n");
+    assertEquals(await run(set.remote, "show", `${task.branch}:log.txt`), "By a person");
+    assertStringIncludes(await run(set.remote, "log", "--format=%s", task.branch!), "By the coding agent");
+
+    const mine = await selectOwned(await listProcesses(), Number(uid));
+    assert(mine.length > 0, "the daemon that it left runs");
+    await node.workspaces.stop(task.workspaceId, { keep: false });
+    await edge.untilCall("status", { status: "stopped" }, task.workspaceId);
+    assertEquals(await Promise.all(mine.map(isAlive)), mine.map(() => false));
+    assertEquals(await Deno.stat(`/tmp/hearth-isolation-${uid}`).catch(() => null), null);
+    assertEquals(await Deno.stat(folder).catch(() => null), null);
+    await node.workspaces.stop(victim.workspaceId, { keep: false });
+    await edge.untilCall("status", { status: "stopped" }, victim.workspaceId);
+    await eventually(() => node.workspaces.snapshot().length === 0);
+  },
+});
+
+/** What a mirror is named by. */
+async function hashOf(url: string): Promise<string> {
+  const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(url)));
+  return [...hash.subarray(0, 16)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
