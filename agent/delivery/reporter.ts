@@ -17,6 +17,8 @@ import { type Answer, decideBatch } from "./retry.ts";
 
 /** While rows keep coming there is at most one request in this time, so that a stream travels in batches. */
 const PACE_MS = 250;
+/** One deletion of many rows costs much less than many of a few. */
+const DELETE_EVERY_BATCHES = 4;
 /** `{"messages":[` and `]}` around the rows. */
 const BODY_FRAME_BYTES = 16;
 
@@ -56,6 +58,8 @@ export class Reporter implements AsyncDisposable {
   #running: Promise<void>;
   #idle = true;
 
+  /** Accounted for by the edge, and not deleted yet. */
+  #sent: StoredRow[] = [];
   #lastRequestAt = -Infinity;
   #patience: Patience;
   #refusedSince: number | null = null;
@@ -170,16 +174,17 @@ export class Reporter implements AsyncDisposable {
 
   /** Batch after batch while they are full. False when one has to be tried again; the pause is over then. */
   async #deliverNext(): Promise<boolean> {
-    let sent: StoredRow[] = [];
     for (let batch = await this.#takeBatch(); batch.length > 0;) {
       this.#lastRequestAt = performance.now();
-      const [answer, next] = await Promise.all([this.#post(batch), this.#turnOver(sent, batch)]);
+      const [answer, next] = await Promise.all([this.#post(batch), this.#turnOver(batch)]);
       if (next.length > 0 && decideBatch(answer, batch.length).kind === "accepted") {
         this.#accepted();
-        [sent, batch] = [batch, next];
+        this.#sent.push(...batch);
+        batch = next;
         continue;
       }
       this.#release(next);
+      await this.#deleteSent();
       return await this.#conclude(batch, answer);
     }
     return true;
@@ -199,21 +204,30 @@ export class Reporter implements AsyncDisposable {
   }
 
   /**
-   * Meanwhile: deletes what the edge accounted for before, and reads the batch after the one under way if it is a full
-   * one; one that is not may still grow. A crash before the deletion sends rows again that the edge then recognises.
+   * Meanwhile: reads the batch after the one under way if it is a full one (one that is not may still grow), and now
+   * and then deletes what the edge has accounted for.
    */
-  async #turnOver(sent: StoredRow[], underWay: StoredRow[]): Promise<StoredRow[]> {
-    const { outbox } = this.#options;
+  async #turnOver(underWay: StoredRow[]): Promise<StoredRow[]> {
+    let next: StoredRow[] = [];
     try {
-      if (sent.length > 0) await outbox.deleteSent(sent.map((row) => row.id));
       const last = underWay.at(-1)!.id;
       const isSteady = !this.#sorting && last > this.#singlyUntil && this.#rowsAtOnce === this.#config.msgBatchMaxSize;
-      return isSteady ? await outbox.oldest(this.workspaceId, { ...this.#limits(), after: last, full: true }) : [];
+      const limits = { ...this.#limits(), after: last, full: true };
+      if (isSteady) next = await this.#options.outbox.oldest(this.workspaceId, limits);
+      const isLast = next.length === 0;
+      if (isLast || this.#sent.length >= DELETE_EVERY_BATCHES * this.#rowsAtOnce) await this.#deleteSent();
     } catch (error) {
       // The request goes on; what was not deleted is sent again.
       this.#log.error("reporter_failed", { error });
-      return [];
     }
+    return next;
+  }
+
+  /** A crash before this sends rows again that the edge then recognises. */
+  async #deleteSent(): Promise<void> {
+    const ids = this.#sent.map((row) => row.id);
+    this.#sent = [];
+    if (ids.length > 0) await this.#options.outbox.deleteSent(ids);
   }
 
   #limits(): BatchLimits {

@@ -23,6 +23,11 @@ export interface Database extends AsyncDisposable {
   dataDir: string;
   /** All statements in one transaction, durable when it resolves. */
   write(statements: InStatement[]): Promise<ResultSet[]>;
+  /**
+   * The same without waiting for the disk: it outlives this program, but when the machine fails it may never have been.
+   * For what is then done again without harm.
+   */
+  writeLightly(statements: InStatement[]): Promise<ResultSet[]>;
   /** Calls `listener` when there is no room on the disk: at once, and now and then while it lasts. Answers its end. */
   onDiskFull(listener: () => void): () => void;
   /** Runs `work` after everything that was handed in before: for decisions on what was just read. */
@@ -85,16 +90,20 @@ class AgentDatabase implements Database {
     this.#ballast = parts.ballast;
   }
 
-  async write(statements: InStatement[]): Promise<ResultSet[]> {
-    try {
-      return await this.client.batch(statements, "write");
-    } catch (error) {
-      if (!isDiskFull(error)) throw error;
-      const hasRoom = this.#ballast.release();
-      this.#tellFull();
-      if (!hasRoom) throw error;
-      return await this.client.batch(statements, "write");
-    }
+  write(statements: InStatement[]): Promise<ResultSet[]> {
+    return this.#withBallast(() => this.client.batch(statements, "write"));
+  }
+
+  writeLightly(statements: InStatement[]): Promise<ResultSet[]> {
+    return this.#withBallast(async () => {
+      // Asked for in one go, the three stand together in the line for the one connection: nobody writes between them.
+      const [, results] = await Promise.all([
+        this.client.execute("PRAGMA synchronous=NORMAL"),
+        this.client.batch(statements, "write"),
+        this.client.execute("PRAGMA synchronous=FULL"),
+      ]);
+      return results;
+    });
   }
 
   onDiskFull(listener: () => void): () => void {
@@ -105,6 +114,18 @@ class AgentDatabase implements Database {
     const result = this.#last.then(work);
     this.#last = result.catch(() => {});
     return result;
+  }
+
+  async #withBallast<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (!isDiskFull(error)) throw error;
+      const hasRoom = this.#ballast.release();
+      this.#tellFull();
+      if (!hasRoom) throw error;
+      return await work();
+    }
   }
 
   #tellFull(): void {

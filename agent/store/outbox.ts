@@ -10,7 +10,16 @@ import type { Database } from "./database.ts";
 import { fitRow, jsonBytes, toWire } from "./fit.ts";
 import { Listeners, Waiters } from "./listeners.ts";
 import { MESSAGE_NAMES } from "./message_columns.ts";
-import { groupNews, insertRow, lastWithin, toEvictable, toMark, toStoredRow, updateContent } from "./outbox_rows.ts";
+import {
+  deleteRows,
+  groupNews,
+  insertRow,
+  lastWithin,
+  toEvictable,
+  toMark,
+  toStoredRow,
+  updateContent,
+} from "./outbox_rows.ts";
 import { makeRefusalMark, moveToDeadLetters, planEviction } from "./overflow.ts";
 
 /** A single message that the edge finds too large is halved until it is below this. */
@@ -300,15 +309,9 @@ export class Outbox {
     const list = JSON.stringify(ids);
     const marks = burial?.mark ? await this.#refusalMarks(list, burial) : [];
     const move = burial ? [moveToDeadLetters(list, burial)] : [];
-    const results = await this.#db.write([
-      ...move,
-      {
-        sql:
-          "DELETE FROM message_outbox WHERE id IN (SELECT value FROM json_each(?)) RETURNING workspace_id, bytes, lost",
-        args: [list],
-      },
-      ...marks.map(insertRow),
-    ]);
+    // Rows whose deletion is lost with the machine are sent again, and the edge knows them.
+    const statements = [...move, deleteRows(list), ...marks.map(insertRow)];
+    const results = burial ? await this.#db.write(statements) : await this.#db.writeLightly(statements);
     this.release(ids);
     const gone = results[move.length]!.rows;
     for (const mark of marks) this.#count(mark.workspaceId, { rows: 1, bytes: mark.bytes }, true);

@@ -16,6 +16,14 @@ export function insertRow(row: OutboxRow & { bytes: number; id?: number; lost?: 
   };
 }
 
+/** Deletes rows (a JSON list of ids), and answers whose they were. */
+export function deleteRows(ids: string): InStatement {
+  return {
+    sql: "DELETE FROM message_outbox WHERE id IN (SELECT value FROM json_each(?)) RETURNING workspace_id, bytes, lost",
+    args: [ids],
+  };
+}
+
 /** Writes what was cut of a message. */
 export function updateContent(id: number, row: OutboxRow & { bytes: number }): InStatement {
   const { content, toolMetadata, flags, bytes } = row;

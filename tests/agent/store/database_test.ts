@@ -100,6 +100,22 @@ Deno.test("without a ballast a full disk is told, and nothing that was stored is
     assertEquals(await outbox.depth(), 2);
   }));
 
+Deno.test("a light write is there for all to see, and every other one still waits for the disk", () =>
+  withDataDir(async (dataDir) => {
+    await using db = await openDatabase(dataDir, { ballastBytes: 0 });
+    const synchronous = async () => (await db.client.execute("PRAGMA synchronous")).rows[0]!.synchronous;
+    const put = (name: string) => [{ sql: "INSERT INTO meta (name, value) VALUES (?, '')", args: [name] }];
+    const during = db.writeLightly(put("a"));
+    const before = synchronous();
+    await Promise.all([during, db.writeLightly(put("b"))]);
+    await assertRejects(() => db.writeLightly(put("a")));
+    assertEquals([await before, await synchronous()], [2, 2]);
+    assertEquals((await db.client.execute("SELECT name FROM meta ORDER BY name")).rows.map(({ name }) => name), [
+      "a",
+      "b",
+    ]);
+  }));
+
 Deno.test("a person can look at the database while the agent runs, and is told when there is none", () =>
   withDataDir(async (dataDir) => {
     await assertRejects(() => openBeside(dataDir), Error, "no agent's database");
