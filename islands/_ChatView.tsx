@@ -8,6 +8,8 @@ import { composerOf, waitingPrompts } from "../lib/ui/views.ts";
 import type { Session } from "../lib/wire/session.ts";
 import { useProjectPage } from "./_page.ts";
 
+const CONTINUE = { show: true, enabled: true, hint: "Continue from this branch with a new task…" } as const;
+
 export function ChatView() {
   const { store } = useProjectPage();
   const session = store.selected.value;
@@ -83,6 +85,7 @@ function Messages({ sessionId, session }: { sessionId: string; session?: Session
 function FollowUp({ session }: { session: Session }) {
   const { store, actions, prompts } = useProjectPage();
   const state = composerOf(session);
+  if (!state.show && session.task?.status === "completed") return <GoOn session={session} taskId={session.task.id} />;
   if (!state.show) return null;
   const shown = new Set(store.transcript.value.messages.slice(-200).map((message) => message.messageId));
   return (
@@ -96,6 +99,31 @@ function FollowUp({ session }: { session: Session }) {
       onInterrupt={() => void actions.interrupt(session.id)}
       onRemove={(prompt) => void actions.removePrompt(prompt)}
       onEdit={(prompt, text) => actions.editPrompt(prompt, text)}
+    />
+  );
+}
+
+/** Under a completed task: what is sent becomes a new task, from its branch and with its conversation at hand. */
+function GoOn({ session, taskId }: { session: Session; taskId: string }) {
+  const { actions, navigation, prompts, store } = useProjectPage();
+  const send = async (text: string) => {
+    const taken = await actions.continue(taskId, text);
+    const { selectedId } = store.state.peek();
+    if (taken && selectedId) navigation.showSession(selectedId);
+    return taken;
+  };
+  return (
+    <Composer
+      key={`${session.id}-continue`}
+      label="Continue with a new task"
+      state={CONTINUE}
+      text={prompts.textOf(session.id)}
+      waiting={[]}
+      running={false}
+      onSend={send}
+      onInterrupt={() => {}}
+      onRemove={() => {}}
+      onEdit={() => Promise.resolve(false)}
     />
   );
 }

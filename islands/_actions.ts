@@ -62,6 +62,23 @@ export class ProjectActions {
     });
   }
 
+  /** A new task that goes on from a completed one; its session is shown at once. Says whether it was taken. */
+  async continue(taskId: string, description: string): Promise<boolean> {
+    const path = `${this.#base}/tasks/${taskId}/continue`;
+    const body = { description };
+    const idempotencyKey = this.#keyFor(`${path} ${description}`);
+    try {
+      const made = await call(path, { method: "POST", body, idempotencyKey, answer: submittedTask });
+      this.#sending = { key: "", body: "" };
+      this.#store.select(made.sessionId);
+      void this.#readTask(made.taskId);
+      return true;
+    } catch (error) {
+      this.toast("error", sentenceOf(error));
+      return false;
+    }
+  }
+
   cancel(taskId: string): Promise<void> {
     return this.#onTask(taskId, async () => {
       const path = `${this.#base}/tasks/${taskId}/cancel`;

@@ -17,9 +17,10 @@ export type Instruction =
   | { kind: "wait"; ms: number }
   | { kind: "crash" | "extensions" };
 
-/** The instructions of a prompt, in order. Empty lines say nothing. */
+/** The instructions of a prompt, in order. Empty lines say nothing, nor do quoted ones: they tell of what was before. */
 export function readInstructions(prompt: string): Instruction[] {
-  return prompt.split("\n").map((line) => line.trim()).filter((line) => line !== "").map(readLine);
+  return prompt.split("\n").map((line) => line.trim()).filter((line) => line !== "" && !line.startsWith(">"))
+    .map(readLine);
 }
 
 function readLine(line: string): Instruction {

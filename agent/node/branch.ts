@@ -14,16 +14,19 @@ const SUFFIX_MAX = 1_000;
 /**
  * The wanted branch where the remote does not have it, starting from the base branch; the run before's, where the
  * remote still is at the commit it pushed; else the first of `-2`, `-3` … that is free. Null as the wanted branch
- * means the base branch itself. Throws when the base branch does not exist.
+ * means the base branch itself. A base branch that is gone, as after a merge, is replaced by the fallback; throws when
+ * that does not exist either.
  */
 export function chooseBranch(
-  wanted: { branch: string | null; baseBranch: string; outputCommit: string | null },
+  wanted: { branch: string | null; baseBranch: string; fallbackBranch?: string | null; outputCommit: string | null },
   heads: RemoteHeads,
 ): BranchChoice {
-  const base = heads.get(wanted.baseBranch) ?? null;
+  const base = heads.get(wanted.baseBranch) ?? heads.get(wanted.fallbackBranch ?? "") ?? null;
   if (base === null && heads.size > 0) {
     throw new Error(
-      `The repository has no branch “${wanted.baseBranch}”. Set the project's default branch to one that exists.`,
+      `The repository has no branch “${
+        wanted.fallbackBranch ?? wanted.baseBranch
+      }”. Set the project's default branch to one that exists.`,
     );
   }
   if (wanted.branch === null) return { branch: wanted.baseBranch, base };

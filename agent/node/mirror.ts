@@ -22,6 +22,7 @@ const LOCAL_ONLY = "file";
 export interface CheckoutOptions {
   repositoryUrl: string;
   baseBranch: string;
+  fallbackBranch?: string | null;
   /** The branch to make; null works on the base branch itself. */
   branch: string | null;
   /** What an earlier run pushed. */

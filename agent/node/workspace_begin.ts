@@ -32,8 +32,8 @@ async function checkOut(
   const path = checkoutOf(db, state.id);
   await removeFolder(path);
   await Deno.mkdir(folderOf(db, state.id), { recursive: true, mode: 0o700 });
-  const { repositoryUrl, baseBranch, branch, outputCommit, gitCredential: credential } = runtime;
-  const wanted = { repositoryUrl, baseBranch, branch, outputCommit, path, signal };
+  const { repositoryUrl, baseBranch, fallbackBranch, branch, outputCommit, gitCredential: credential } = runtime;
+  const wanted = { repositoryUrl, baseBranch, fallbackBranch, branch, outputCommit, path, signal };
   const checkout = await mirrors.checkOut({ ...wanted, credential });
   await users.settle(state.id, checkout.mirror);
   await state.change((now) => now.facts && { branch: checkout.branch, facts: { ...now.facts, base: checkout.base } });

@@ -5,7 +5,7 @@
 import { cutText } from "../../lib/bytes.ts";
 import { messageOf } from "../../lib/errors.ts";
 import { SUMMARY_MAX } from "../../lib/wire/limits.ts";
-import type { TurnReport } from "../../lib/wire/workspace.ts";
+import type { Runtime, TurnReport } from "../../lib/wire/workspace.ts";
 import { withRecap } from "../coding/recap.ts";
 import { runTurn } from "./turns.ts";
 import type { Look, WorkspaceState } from "./workspace_state.ts";
@@ -34,7 +34,7 @@ export async function runPrompt(state: WorkspaceState, { row, signal }: Look): P
     runTurn({
       session,
       recorder,
-      prompt: row.acpSessionId === null || resumed ? prompt : withRecap(prompt, row.facts),
+      prompt: row.acpSessionId === null || resumed ? asFirst(prompt, runtime) : withRecap(prompt, row.facts),
       limits: runtime.limits,
       startedAtMs,
       onAccepted: () => state.tell.turn({ promptId: prompt.messageId, event: "accepted" }),
@@ -46,6 +46,12 @@ export async function runPrompt(state: WorkspaceState, { row, signal }: Look): P
   if (signal.aborted) return;
   const { stopReason: _, ...told } = report;
   await endTurn(state, endedFor === null ? report : { ...told, error: endedFor });
+}
+
+/** A run that goes on from another task's work begins with what was said there. */
+function asFirst(prompt: { messageId: string; text: string }, { prompt: first, recap }: Runtime) {
+  if (recap === null || prompt.messageId !== first?.messageId) return prompt;
+  return { ...prompt, text: `${recap}\n\n${prompt.text}` };
 }
 
 /** A prompt that a crash cut is never sent again; the edge decides whether the conversation goes on. */

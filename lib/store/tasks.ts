@@ -37,6 +37,8 @@ export interface TaskRecord extends Versioned {
   status: TaskStatus;
   priority: number;
   parentTaskId: string | null;
+  /** The task that this one goes on from: where its work lies, and what was said. Absent: none. */
+  continues?: { title: string; sessionId: string; branch: string | null };
   dependsOn: string[];
   agentHint: string | null;
   vmSize: Task["vmSize"];

@@ -77,7 +77,7 @@ function newWorkspace(
     sessionId: task.sessionId,
     ownerId: task.ownerId,
     repositoryUrl: project.repositoryUrl,
-    baseBranch: project.defaultBranch,
+    baseBranch: task.continues?.branch ?? project.defaultBranch,
     branch: branchOf(task),
     codingAgent: wanted.codingAgent,
     permissionMode: project.permissionMode,

@@ -4,6 +4,7 @@ import { readProject } from "../store/projects.ts";
 import { readDescription, readTask } from "../store/tasks.ts";
 import { isWorking, type WorkspaceRecord } from "../store/workspaces.ts";
 import { readGitCredential, readRunCredentials } from "./run_credentials.ts";
+import { readRecap } from "./conversation_recap.ts";
 import type { Runtime } from "../wire/workspace.ts";
 
 export async function readRuntime(edge: Edge, workspace: WorkspaceRecord): Promise<Runtime> {
@@ -24,6 +25,7 @@ export async function readRuntime(edge: Edge, workspace: WorkspaceRecord): Promi
     title: task?.title ?? null,
     repositoryUrl: workspace.repositoryUrl,
     baseBranch: workspace.baseBranch,
+    fallbackBranch: current?.continues?.branch ? project?.defaultBranch ?? null : null,
     branch: taskId ? workspace.branch : null,
     outputCommit: task?.outputCommit ?? null,
     codingAgent: workspace.codingAgent,
@@ -34,6 +36,9 @@ export async function readRuntime(edge: Edge, workspace: WorkspaceRecord): Promi
     },
     permissionTimeoutMs: edge.config.PERMISSION_TIMEOUT_MS,
     prompt: current && text ? { messageId: current.promptId, text } : null,
+    recap: current?.continues
+      ? await readRecap(edge.store, { ...current.continues, projectId: current.projectId })
+      : null,
     limits: {
       maxCostUsd: numberOf(project?.settings.maxCostUsdPerRun),
       maxMinutes: numberOf(project?.settings.maxMinutesPerRun),

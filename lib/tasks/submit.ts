@@ -28,6 +28,8 @@ import { eventsToQueued, isStartable } from "./state.ts";
 interface Submitter {
   userId: string;
   idempotency: IdempotentCall | null;
+  /** The task whose branch and conversation this one starts from. */
+  continues?: TaskRecord;
 }
 
 /** Saves a task to the backlog, with its session and first message. Throws `limit_reached`, `invalid_request`. */
@@ -39,6 +41,7 @@ export async function createDraft(
 ): Promise<TaskRecord> {
   await requireKnownCodingAgent(edge, by.userId, body.agentHint);
   const ids = newTaskIds();
+  const noticeId = newId();
   return await change(edge.store, async (tx) => {
     const before = await recallAnswer<{ taskId: string }>(tx, by.idempotency);
     if (before) return await requireRecalled(tx, project.id, before.taskId);
@@ -48,6 +51,7 @@ export async function createDraft(
       task,
       body,
       events: [{ from: null, to: "draft", actor: "user", reason: null }],
+      noticeId,
     });
   }, edge.clock);
 }
@@ -67,16 +71,17 @@ export async function submitTask(
     await countRun(edge, by.userId);
   }
   const ids = newTaskIds();
+  const noticeId = newId();
   return await change(edge.store, async (tx) => {
     const before = await recallAnswer<{ taskId: string }>(tx, by.idempotency);
     if (before) return await requireRecalled(tx, project.id, before.taskId);
-    const draft = newTask(tx, ids, { project, body, userId: by.userId });
+    const draft = newTask(tx, ids, { project, body, userId: by.userId, continues: by.continues });
     const events: TaskEventInput[] = [
       { from: null, to: "draft", actor: "user", reason: null },
       ...eventsToQueued("draft", { actor: "user" }),
     ];
     rememberAnswer(tx, by.idempotency, { taskId: draft.id });
-    return await putNewTask(tx, edge, { task: queue(tx, edge, draft, {}), body, events });
+    return await putNewTask(tx, edge, { task: queue(tx, edge, draft, {}), body, events, noticeId });
   }, edge.clock);
 }
 
@@ -149,7 +154,7 @@ function queue(tx: Change, edge: Edge, task: TaskRecord, runOptions: RunTask): T
 async function putNewTask(
   tx: Change,
   edge: Edge,
-  facts: { task: TaskRecord; body: CreateTask; events: TaskEventInput[] },
+  facts: { task: TaskRecord; body: CreateTask; events: TaskEventInput[]; noticeId: string },
 ): Promise<TaskRecord> {
   const { task, body } = facts;
   const tally = await readTally(tx, task.projectId);
@@ -166,12 +171,18 @@ async function putNewTask(
   await putEdges(tx, edge, { id: task.id, projectId: task.projectId, before: [], after: task.dependsOn });
   const session = newSession({ ...task, id: task.sessionId, taskId: task.id, topic: task.title, now: tx.now });
   const first = edgeMessage({ messageId: task.promptId, role: "user", run: 1, content: body.description, now: tx.now });
-  putSession(tx, emptyEntry(sessionKey(task.projectId, task.sessionId)), addMessages(tx, session, [first]), {
+  const messages = task.continues ? [first, goesOn(task.continues, facts.noticeId, tx.now)] : [first];
+  putSession(tx, emptyEntry(sessionKey(task.projectId, task.sessionId)), addMessages(tx, session, messages), {
     active: true,
   });
   tx.set(taskTextKey(task.id), body.description);
   const eventCount = addEvents(tx, task, facts.events);
   return putTask(tx, emptyEntry(taskKey(task.projectId, task.id)), { ...task, eventCount });
+}
+
+function goesOn({ title, branch }: NonNullable<TaskRecord["continues"]>, messageId: string, now: number) {
+  const from = branch ? `, from its branch ${branch}` : "";
+  return edgeMessage({ messageId, role: "system", run: 1, content: `Goes on with “${title}”${from}.`, now });
 }
 
 function newTaskIds() {
@@ -181,9 +192,9 @@ function newTaskIds() {
 function newTask(
   tx: Change,
   ids: ReturnType<typeof newTaskIds>,
-  facts: { project: ProjectRecord; body: CreateTask; userId: string },
+  facts: { project: ProjectRecord; body: CreateTask; userId: string; continues?: TaskRecord },
 ): TaskRecord {
-  const { project, body, userId } = facts;
+  const { project, body, userId, continues } = facts;
   return {
     v: 1,
     ...ids,
@@ -193,6 +204,9 @@ function newTask(
     status: "draft",
     priority: body.priority,
     parentTaskId: body.parentTaskId,
+    ...continues && {
+      continues: { title: continues.title, sessionId: continues.sessionId, branch: continues.outputBranch },
+    },
     dependsOn: body.dependsOn,
     agentHint: body.agentHint,
     vmSize: body.vmSize,

@@ -13,6 +13,8 @@ import type { ComposerState } from "./views.ts";
 import { WaitingPrompts } from "./WaitingPrompts.tsx";
 
 export interface ComposerProps {
+  /** What the field is for, where it is no follow-up. */
+  label?: string;
   state: ComposerState & { show: true };
   text: Signal<string>;
   waiting: Prompt[];
@@ -26,7 +28,10 @@ export interface ComposerProps {
   onEdit: (prompt: Prompt, text: string) => Promise<boolean>;
 }
 
-export function Composer({ state, text, waiting, running, onSend, onInterrupt, onRemove, onEdit }: ComposerProps) {
+export function Composer(
+  { label = "Follow-up to this session", state, text, waiting, running, onSend, onInterrupt, onRemove, onEdit }:
+    ComposerProps,
+) {
   const busy = useSignal(false);
   const field = useRef<HTMLTextAreaElement>(null);
   useAutoGrow(field, text.value);
@@ -59,7 +64,7 @@ export function Composer({ state, text, waiting, running, onSend, onInterrupt, o
           ref={field}
           class="field grow"
           rows={1}
-          aria-label="Follow-up to this session"
+          aria-label={label}
           placeholder={state.hint}
           disabled={!state.enabled}
           value={text.value}

@@ -133,6 +133,14 @@ export const endpoints = {
     answer: task.task,
     status: 202,
   }),
+  continueTask: endpoint("user", `POST ${T}/continue`, {
+    summary:
+      "Go on from a completed task: a new one, queued, that starts from its branch with its conversation at hand",
+    body: task.continueTask,
+    answer: task.submittedTask,
+    status: 202,
+    idempotent: true,
+  }),
   cancelTask: endpoint("user", `POST ${T}/cancel`, {
     summary: "Cancel a task; its workspace is kept for a while. 200 when it had ended already",
     answer: task.task,

@@ -79,6 +79,10 @@ export const createTask = z.strictObject({
 });
 export type CreateTask = z.infer<typeof createTask>;
 
+/** A new task that starts from a completed one's branch; its coding agent too, unless another is named. */
+export const continueTask = createTask.omit({ parentTaskId: true });
+export type ContinueTask = z.infer<typeof continueTask>;
+
 export const submittedTask = z.object({
   taskId: uuid,
   sessionId: uuid,

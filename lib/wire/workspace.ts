@@ -53,6 +53,8 @@ export const runtime = z.object({
   title: z.string().nullable(),
   repositoryUrl: z.string(),
   baseBranch: z.string(),
+  /** Where the base branch is gone from the remote: the one to start from instead. */
+  fallbackBranch: z.string().nullable().default(null),
   /** The task's branch; a manual workspace works on the base branch itself and has null here. */
   branch: z.string().nullable(),
   outputCommit: z.string().nullable(),
@@ -62,6 +64,8 @@ export const runtime = z.object({
   /** How long the edge lets a permission request wait. */
   permissionTimeoutMs: z.int().min(1).default(3_600_000),
   prompt: z.object({ messageId: uuid, text: z.string() }).nullable(),
+  /** What the coding agent is told before the first prompt: what was said in the task that this one goes on from. */
+  recap: z.string().nullable().default(null),
   limits: z.object({ maxCostUsd: z.number().nullable(), maxMinutes: z.number().nullable() }),
   /** Environment for the coding agent: model keys of the owner. Held in memory only. */
   credentials: z.record(z.string(), z.string()),

@@ -7,6 +7,7 @@ import { listTaskEvents, listTasks, readDescription, type TaskRecord, toTask } f
 import { toWorkspace } from "../../lib/store/workspaces.ts";
 import { reportTask } from "../../lib/tasks/callback.ts";
 import { cancelTask, discard, keepLonger } from "../../lib/tasks/cancel.ts";
+import { continueTask } from "../../lib/tasks/continue.ts";
 import { changeDependency } from "../../lib/tasks/dependencies.ts";
 import { editTask, removeTask, setStatus } from "../../lib/tasks/edit.ts";
 import { branchOf, createDraft, runTask, submitTask } from "../../lib/tasks/submit.ts";
@@ -76,6 +77,12 @@ function mountRuns(app: App): void {
   serve(app, endpoints.runTask, async (call) => {
     const { task } = await requireTask(call.edge, call.user, idsOf(call));
     return await view(call.edge, await runTask(call.edge, task, call.body, call.user.id));
+  });
+  serve(app, endpoints.continueTask, async (call) => {
+    const { edge, user, body, idempotency } = call;
+    const { project, task: before } = await requireTask(edge, user, idsOf(call));
+    const task = await continueTask(edge, project, before, { body, userId: user.id, idempotency });
+    return { taskId: task.id, sessionId: task.sessionId, status: "queued" as const, branchName: branchOf(task) };
   });
   serve(app, endpoints.cancelTask, async (call) => {
     const { task } = await requireTask(call.edge, call.user, idsOf(call));

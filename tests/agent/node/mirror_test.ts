@@ -155,6 +155,9 @@ Deno.test("the branch is decided from what the remote has", () => {
   assertEquals(choose({ main: "m", "task/1": "x", "task/1-2": "y" }), { branch: "task/1-3", base: "m" });
   assertEquals(choose({ main: "m" }, { branch: null }), { branch: "main", base: "m" });
   assertEquals(choose({}), { branch: "task/1", base: null });
+  const onwards = { baseBranch: "task/0", fallbackBranch: "main" };
+  assertEquals(choose({ main: "m", "task/0": "c0" }, onwards), { branch: "task/1", base: "c0" });
+  assertEquals(choose({ main: "m" }, onwards), { branch: "task/1", base: "m" }, "merged and deleted");
 });
 
 Deno.test("a repository without a commit works, and so does one that got its first from us", async () => {

@@ -14,6 +14,8 @@ const RUNTIME: Runtime = {
   title: "Try",
   repositoryUrl: "https://example.org/a.git",
   baseBranch: "main",
+  fallbackBranch: null,
+  recap: null,
   branch: "task/x",
   outputCommit: null,
   codingAgent: "demo",
