@@ -164,6 +164,39 @@ claude("kill -9 of our agent: the restarted one goes on with Claude's own conver
   assertEquals(world.model.asked.filter(({ prompt }) => prompt.includes("heliotrope")).length, 1, "never asked twice");
 });
 
+claude("where a project asks, a file is written with a person's permission and not without", async () => {
+  const script: Script = ({ results, said }) => {
+    const answers = said.filter(({ role }) => role === "assistant").length;
+    if (answers === 0) return [use("Write", { file_path: "refused.txt", content: "No\n" })];
+    if (answers === 1) return [use("Write", { file_path: "allowed.txt", content: "Yes\n" })];
+    return [say(results.some(({ isError }) => isError) ? "It failed." : "It is written.")];
+  };
+  const project = { permissionMode: "ask", settings: { askBeforeEdits: true } };
+  await using world = await World.make({ codingAgent: "claude", script, project });
+  const { taskId, sessionId } = await world.submit("Write two files");
+  for (const [file, kind] of [["refused.txt", "reject_once"], ["allowed.txt", "allow_once"]] as const) {
+    const frame = await world.live.until(
+      `the question about ${file}`,
+      (frame) => frame.type === "permission.requested" && frame.request.title.includes(file),
+    );
+    assert(frame.type === "permission.requested");
+    const { requestId, options } = frame.request;
+    const { optionId } = options.find((option) => option.kind === kind)!;
+    const answered = await world.session(sessionId, `POST /permissions/${requestId}`, { optionId });
+    assertEquals(answered.status, 200, JSON.stringify(answered.body));
+  }
+  const task = await world.live.task(taskId, "completed", "failed");
+  assertEquals(task.status, "completed", task.errorMessage ?? "");
+  const tools = (await world.messages(sessionId)).filter(({ role }) => role === "tool");
+  const { login } = world.test.admin.user;
+  assertEquals(tools.map(({ toolMetadata: tool }) => [tool?.target, tool?.status, tool?.permission]), [
+    ["refused.txt", "failed", { outcome: "reject_once", by: login }],
+    ["allowed.txt", "completed", { outcome: "allow_once", by: login }],
+  ]);
+  const files = await world.repository.git(["ls-tree", "--name-only", task.outputBranch!]);
+  assertEquals(files.split("\n"), ["README.md", "allowed.txt"]);
+});
+
 claude("the key is in the environment of the coding agent, and on no command line and no disk", async () => {
   const script: Script = ({ results }) =>
     results.length > 0
