@@ -104,7 +104,8 @@ export class SimAgent {
     }));
     const outboxDepth = workspaces.reduce((sum, each) => sum + each.pendingRows, 0);
     const clock = new Date(this.#world.now).toISOString();
-    const body = { load: this.#world.random.next() * 2.2, workspaces, outboxDepth, deadLetters: 0, dropped: 0, clock };
+    const lines = { outboxDepth, deadLetters: 0, dropped: 0, heldLines: 0 };
+    const body = { load: this.#world.random.next() * 2.2, workspaces, ...lines, clock };
     const from = { nodeId: this.nodeId, generation: this.identity!.generation };
     this.#call("beat", (edge) => heartbeat(edge, from, body), (answer) => {
       this.lastBeatAt = this.#world.now;
