@@ -36,6 +36,9 @@ const STATUS_WAIT_MS = 1_000;
 /** A prompt that brought neither update nor error for this long was taken in. */
 const ACCEPTED_AFTER_MS = 200;
 
+/** What goes on after a text was not the last word of a turn; anything else may come in between. */
+const SAID = new Set(["agent_message_chunk", "agent_thought_chunk", "tool_call", "tool_call_update", "plan"]);
+
 export interface AcpLaunch {
   profile: Profile;
   /** The whole environment of the process; the profile's own is added. */
@@ -281,7 +284,7 @@ export class AcpSession implements AsyncDisposable {
       this.#watchdog?.noteTool(update.toolCallId, update.status ?? null);
     }
     this.#onActivity?.();
-    if (update.sessionUpdate !== "usage_update") this.#releaseFailure();
+    if (SAID.has(update.sessionUpdate)) this.#releaseFailure();
     const isFailure = update.sessionUpdate === "agent_message_chunk" && isFailureText(update.content);
     if (isFailure) this.#heldFailure = update;
     else this.#events.onUpdate(update);
