@@ -8,6 +8,7 @@ import ky from "ky";
 import { hasLogin, loginCommand } from "../lib/coding_agent_logins.ts";
 import { messageOf } from "../lib/errors.ts";
 import type { AgentConfig } from "./config.ts";
+import { findProgram } from "./process/find_program.ts";
 import { availableProfiles, installableProfiles, type Profile } from "./coding/profiles.ts";
 
 const GIB = 1024 ** 3;
@@ -31,7 +32,7 @@ export async function examine(config: AgentConfig): Promise<Finding[]> {
     checkDisk(config.dataDir),
     checkEdge(config.controlPlaneUrl),
   ]);
-  return [describeNode(config), git, ...agents, disk, ...edge];
+  return [describeNode(config), git, ...agents, ...await checkIsolation(config), disk, ...edge];
 }
 
 /** The findings as lines for a terminal. */
@@ -95,6 +96,19 @@ async function readVersion(command: string, env: Record<string, string>): Promis
   } catch {
     return null;
   }
+}
+
+/** Nothing to say where the agent is not root: then it cannot give anybody a user of their own. */
+async function checkIsolation(config: AgentConfig): Promise<Finding[]> {
+  if (Deno.uid() !== 0) return [];
+  const what = "isolation";
+  if (!config.isolateWorkspaces) {
+    return [{ what, ok: true, text: "off: coding agents run as root (ISOLATE_WORKSPACES)" }];
+  }
+  if (await findProgram("setpriv", config.childEnvironment.PATH) !== null) {
+    return [{ what, ok: true, text: "each workspace has a user of its own" }];
+  }
+  return [{ what, ok: false, text: "the program setpriv is missing. Install it: apt-get install util-linux" }];
 }
 
 async function checkDisk(dataDir: string): Promise<Finding> {

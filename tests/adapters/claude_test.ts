@@ -125,7 +125,7 @@ claude("kill -9 of the coding agent fails the task with the reason, and the same
     prompt.includes("again")
       ? [say("This time it works.")]
       : [say("Half of the work "), { kind: "hold", until: NEVER }];
-  await using world = await World.make({ codingAgent: "claude", script });
+  await using world = await World.make({ codingAgent: "claude", script, agentEnv: { PREWARM_POOL_SIZE: "1" } });
   const { taskId, sessionId } = await world.submit("Work");
   const running = await world.live.task(taskId, "in_progress");
   await liveText(world, "Half of the work");

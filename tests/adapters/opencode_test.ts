@@ -3,9 +3,6 @@ import { say, type Script, think, use } from "../fakes/model_server.ts";
 import { needing } from "./packages.ts";
 import { MODEL_KEY, World } from "./world.ts";
 
-/** Its start takes seconds of both processors: one at a time. */
-const AGENT_ENV = { PREWARM_POOL_SIZE: "0" };
-
 /** What a person would write into their own configuration: the model, and where its service is. */
 function home(modelUrl: string): Record<string, string> {
   const config = {
@@ -31,7 +28,7 @@ Deno.test({
         use("bash", { command: "echo made > made.txt && cat made.txt", description: "Makes a file" }),
       ];
     };
-    await using world = await World.make({ codingAgent: "opencode", script, home, agentEnv: AGENT_ENV });
+    await using world = await World.make({ codingAgent: "opencode", script, home });
     const { taskId, sessionId } = await world.submit("Write the notes");
     await world.live.task(taskId, "in_progress", "failed");
     const prompt = { messageId: crypto.randomUUID(), text: "And more of it" };

@@ -79,6 +79,8 @@ export class World implements AsyncDisposable {
           PATH: `${programFolder(options.codingAgent)}:${Deno.env.get("PATH")}`,
           HOME: home,
           ANTHROPIC_BASE_URL: model.url,
+          // Real ones are heavy: a spare one is started only where a test is about it.
+          PREWARM_POOL_SIZE: "0",
           ...options.agentEnv,
         },
       }),
