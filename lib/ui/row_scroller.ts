@@ -73,8 +73,10 @@ export class RowScroller {
   /** Call on a scroll; true when other rows are needed in the document. */
   scrolled(): boolean {
     const element = this.#element;
-    if (!element || element.clientHeight === 0) return false;
-    this.bottom = distance(element) < BOTTOM_PX;
+    if (!element || element.clientHeight === 0 || this.#isResized(element)) return false;
+    // Who leaves the end goes up. What has grown below, or got narrow, since the last look is put right by `settle`.
+    const up = element.scrollTop < this.#seen.top - 1;
+    this.bottom = distance(element) < BOTTOM_PX || (this.bottom && !up);
     this.#anchor = this.#findAnchor(element);
     this.#remember(element);
     const wanted = this.#wanted(element);
@@ -90,9 +92,8 @@ export class RowScroller {
   #look(): void {
     const element = this.#element;
     if (!element || element.clientHeight === 0 || element.scrollTop === this.#seen.top) return;
-    // A wider column is a shorter one: what moved is then the end itself.
-    const left = this.#seen.height - element.scrollTop - this.#seen.room >= BOTTOM_PX;
-    if (left && distance(element) >= BOTTOM_PX) this.bottom = false;
+    if (this.#isResized(element)) return;
+    if (this.#seen.height - element.scrollTop - this.#seen.room >= BOTTOM_PX) this.bottom = false;
     const moved = element.scrollTop - this.#seen.top;
     const near = this.#anchor && Math.abs(moved) < OVERSCAN_PX;
     this.#anchor = near ? { key: this.#anchor!.key, top: this.#anchor!.top - moved } : this.#findAnchor(element);
@@ -133,6 +134,11 @@ export class RowScroller {
     const moved = row ? row.offsetTop - element.scrollTop - anchor.top : 0;
     if (Math.abs(moved) >= 1) element.scrollTop += moved;
     this.#anchor = this.#findAnchor(element);
+  }
+
+  /** A wider column is a shorter one: what moved is then not the reader, and `settle` comes with the new size. */
+  #isResized(element: HTMLElement): boolean {
+    return element.clientWidth !== this.#seen.width || element.clientHeight !== this.#seen.room;
   }
 
   #remember(element: HTMLElement): void {

@@ -184,3 +184,33 @@ Deno.test("the end stays in view when the window gets narrow, wide and narrow ag
     assertEquals(await toEnd(), 0, `at ${width}`);
   }
 });
+
+Deno.test("the end stays in view when the window changes while text streams in", async () => {
+  await using edge = edgeWith([1, 2, 3].map((seq) => makeMessage(seq, { content: "And so on. ".repeat(90) })));
+  await using open = await openPage(edge.url + PATH);
+  const { page } = open;
+  await page.locator(".connection-connected").waitFor();
+  await edge.until(() => edge.subscriptions.length > 0, "the page follows the session");
+  const live = { type: "message.live", sessionId: TASK.sessionId, messageId: id(900), role: "assistant" } as const;
+  let [rev, length] = [0, 0];
+  const grow = () => {
+    const text = `word${rev} and more `;
+    edge.push({ ...live, rev: ++rev, at: length, text });
+    length += text.length;
+  };
+  grow();
+  await page.locator(".message[aria-busy]").waitFor();
+  const timer = setInterval(grow, 5);
+  for (const width of [375, 1280, 500, 1280, 375, 900]) {
+    await page.setViewportSize({ width, height: 500 + (width % 300) });
+    const before = rev;
+    await edge.until(() => rev > before + 20, "more was said");
+  }
+  clearInterval(timer);
+  await page.locator(".message[aria-busy]", { hasText: `word${rev - 1}` }).waitFor();
+  await page.waitForFunction(() => {
+    const scroller = document.querySelector(".transcript")!;
+    return scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 2;
+  });
+  assertEquals(await page.locator(".new-messages").count(), 0);
+});
