@@ -20,7 +20,8 @@ import type { MessagePage, SessionRecord, SessionStorage } from "./session_recor
 import type { ManagedSession } from "./sessions.ts";
 import { TurnOutput } from "./turn_output.ts";
 
-const HISTORY_MAX = 200;
+/** Messages that a history holds at most; older ones are asked for in pages. */
+export const HISTORY_MAX = 200;
 const NOT_RESTORED = "Previous session could not be restored";
 const SUMMARISED = "The coding agent cannot reopen conversations; it was given a summary of this one.";
 
@@ -43,6 +44,12 @@ export interface SessionParts {
   log: Logger;
 }
 
+/** What the frames of a session go on with when it is taken up again. */
+export interface SessionCounters {
+  seq: number;
+  turns: number;
+}
+
 interface Turn {
   isInterrupted: boolean;
   done: Promise<void>;
@@ -62,27 +69,33 @@ export class ChatSession implements ManagedSession, AsyncDisposable {
   isClosed = false;
   #messagesBefore: number;
   #costBefore: number;
-  #turns = 0;
+  #turns: number;
   #turn: Turn | null = null;
   #recap: { prompt: { text: string } | null; summary: string } | null = null;
   #isEnding = false;
 
-  constructor(parts: SessionParts, record: SessionRecord) {
+  constructor(parts: SessionParts, { record, goesOn }: { record: SessionRecord; goesOn?: SessionCounters }) {
     this.#parts = { ...parts, log: parts.log.with({ session_id: record.sessionId }) };
     this.id = record.sessionId;
     this.mark = `${parts.instanceId}/${record.sessionId}`;
     this.record = record;
     this.#messagesBefore = record.messageCount;
     this.#costBefore = record.totalCostUsd;
+    this.#turns = goesOn?.turns ?? 0;
     this.#process = new AgentProcess(this.mark);
     this.#output = new TurnOutput({
       sessionId: this.id,
       cwd: parts.cwd,
+      seq: goesOn?.seq ?? 0,
       onFlood: () => this.#process.cancel(),
       emit: parts.emit,
       store: (messages) => parts.storage.putMessages(this.id, messages),
       log: this.#parts.log,
     });
+  }
+
+  get counters(): SessionCounters {
+    return { seq: this.#output.seq, turns: this.#turns };
   }
 
   get isTurnRunning(): boolean {
@@ -192,6 +205,11 @@ export class ChatSession implements ManagedSession, AsyncDisposable {
     const byId = new Map(page.messages.map((message) => [message.message_id, message]));
     for (const message of [...recent, ...open]) byId.set(message.message_id, message);
     return { messages: [...byId.values()], hasMore: page.hasMore, seq };
+  }
+
+  /** Where a turn is under way, an empty piece of its answer: whoever just came sees that more follows. */
+  showTurn(): void {
+    if (this.#turn) this.#output.emit((seq) => makeFrame("stream_delta", { session_id: this.id, delta: "", seq }));
   }
 
   /** Keeps the record with these changes. */

@@ -13,9 +13,12 @@ import {
   type SessionSource,
   type SessionSummary,
 } from "../../lib/wire/chat_engine.ts";
-import { ChatSession, type SessionParts, summaryOf } from "./chat_session.ts";
+import { ChatSession, HISTORY_MAX, type SessionCounters, type SessionParts, summaryOf } from "./chat_session.ts";
 import type { MessagePage, SessionRecord, SessionStorage } from "./session_records.ts";
 import { type SessionAction, SessionManager, TURN_GRACE_MS } from "./sessions.ts";
+
+/** Numbers of so many sessions are kept; of older ones they begin anew, as after a restart of the server. */
+const RESTED_MAX = 10_000;
 
 export interface ChatSessionsOptions extends Omit<SessionParts, "emit" | "onLost"> {
   storage: SessionStorage;
@@ -39,6 +42,8 @@ export class ChatSessions implements AsyncDisposable {
   readonly #sessions: SessionManager<ChatSession>;
   /** Sessions that have a process or are getting one. */
   readonly #places = new Set<string>();
+  /** Of sessions that were let go: where their frames' numbers and their turns had got to. */
+  readonly #rested = new Map<string, SessionCounters>();
   readonly #listeners = new Set<(event: SessionEvent) => void>();
   #isClosing = false;
   #hasRoom = true;
@@ -52,6 +57,7 @@ export class ChatSessions implements AsyncDisposable {
   /** Ends what an earlier life of this program left behind, and corrects its records. */
   async start(): Promise<void> {
     await this.#sessions.start();
+    await this.#options.storage.closeLeftOpen();
     for (const record of await this.#options.storage.listActive()) {
       const lost = record.status === "creating";
       const status = lost ? "terminated" : "idle";
@@ -97,7 +103,16 @@ export class ChatSessions implements AsyncDisposable {
 
   /** What was said in a session, with what still grows; null for one that does not exist. */
   async history(sessionId: string): Promise<(MessagePage & { seq: number }) | null> {
-    return await (await this.#get(sessionId))?.history() ?? null;
+    const known = this.#sessions.get(sessionId);
+    if (known) return await known.history();
+    if (!await this.#options.storage.get(sessionId)) return null;
+    const page = await this.#options.storage.listMessages(sessionId, { limit: HISTORY_MAX });
+    return { ...page, seq: this.#rested.get(sessionId)?.seq ?? 0 };
+  }
+
+  /** Lets whoever just came to a session see that a turn is under way there, however silent it is. */
+  showTurn(sessionId: string): void {
+    this.#sessions.get(sessionId)?.showTurn();
   }
 
   /** A new session with a coding agent. */
@@ -129,10 +144,10 @@ export class ChatSessions implements AsyncDisposable {
   /** Begins a turn; `onTaken` is called before anything of it is emitted. Answers why not, or null. */
   async ask(sessionId: string, text: string, onTaken: () => void): Promise<EngineErrorCode | null> {
     if (this.#isClosing) return "server_shutting_down";
-    const session = await this.#get(sessionId);
-    if (!session) return "session_not_found";
     // What is being done with the session ends first: after a crash the next message is to find it tidied up.
-    if (!session.isTurnRunning) await this.#sessions.whenFree(sessionId);
+    if (!this.#sessions.get(sessionId)?.isTurnRunning) await this.#sessions.whenFree(sessionId);
+    const session = this.#current(await this.#get(sessionId));
+    if (!session) return "session_not_found";
     if (session.record.status === "creating" || session.isTurnRunning) return "query_in_progress";
     if (!this.#canResume(session)) return "not_resumable";
     if (!this.#reserve(sessionId)) return "capacity_exceeded";
@@ -143,15 +158,15 @@ export class ChatSessions implements AsyncDisposable {
 
   /** Ends the turn under way, if there is one. */
   async interrupt(sessionId: string): Promise<EngineErrorCode | null> {
-    const session = await this.#get(sessionId);
-    session?.interrupt();
-    return session ? null : "session_not_found";
+    this.#sessions.get(sessionId)?.interrupt();
+    return await this.find(sessionId) ? null : "session_not_found";
   }
 
   /** Gives a session a coding agent again. One that has one is left as it is. */
   async resume(sessionId: string): Promise<EngineErrorCode | null> {
     if (this.#isClosing) return "server_shutting_down";
-    const session = await this.#get(sessionId);
+    await this.#sessions.whenFree(sessionId);
+    const session = this.#current(await this.#get(sessionId));
     if (!session || !this.#canResume(session)) return "not_resumable";
     if (session.hasProcess || session.isTurnRunning) return null;
     if (!this.#reserve(sessionId)) return "capacity_exceeded";
@@ -211,9 +226,27 @@ export class ChatSessions implements AsyncDisposable {
           this.#options.log.error("loss_not_tidied", { session_id: session.id, error })
         ),
     };
-    const session = new ChatSession(parts, record);
+    const session = new ChatSession(parts, { record, goesOn: this.#rested.get(record.sessionId) });
+    this.#rested.delete(record.sessionId);
     this.#sessions.add(session);
     return session;
+  }
+
+  /** The session as it is known at this moment: it may have been let go while it was waited for. */
+  #current(session: ChatSession | null): ChatSession | null {
+    if (!session) return null;
+    const known = this.#sessions.get(session.id);
+    if (!known) this.#sessions.add(session);
+    return known ?? session;
+  }
+
+  /** Keeps no more of a session than what its next frames go on with; the rest is on the disk. */
+  #letGo(session: ChatSession): void {
+    if (session.isTurnRunning || session.hasProcess || this.#places.has(session.id)) return;
+    this.#sessions.remove(session.id);
+    this.#rested.set(session.id, session.counters);
+    const [oldest] = this.#rested.keys();
+    if (this.#rested.size > RESTED_MAX && oldest !== undefined) this.#rested.delete(oldest);
   }
 
   #canResume({ record }: ChatSession): boolean {
@@ -247,6 +280,7 @@ export class ChatSessions implements AsyncDisposable {
   async #toIdle(session: ChatSession): Promise<void> {
     this.#places.delete(session.id);
     await session.save({ status: "idle", subprocessPid: null, isResumable: true });
+    this.#letGo(session);
   }
 
   async #close(session: ChatSession, end: { reason: EndReason; isResumable: boolean }): Promise<void> {
@@ -259,6 +293,7 @@ export class ChatSessions implements AsyncDisposable {
     } finally {
       this.#places.delete(session.id);
     }
+    if (end.isResumable) this.#rested.set(session.id, session.counters);
     this.#tellEnd(session.id, end.reason);
   }
 

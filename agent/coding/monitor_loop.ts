@@ -30,6 +30,8 @@ export interface MonitorOptions {
   warmMarks: () => string[];
   /** A disk that must not fill, by a folder on it, and who is told whether there is room for more sessions. */
   disk?: { folder: string; onRoom: (hasRoom: boolean) => void };
+  /** What the system says of the disk below a folder, in blocks. */
+  readDisk?: (folder: string) => Promise<{ bavail: number; blocks: number }>;
   memoryEveryMs?: number;
   durationEveryMs?: number;
   diskEveryMs?: number;
@@ -91,9 +93,9 @@ export class Monitor implements AsyncDisposable {
 
   /** Warns of a disk that fills up, and lets no session begin on one that is almost full. */
   async lookAtDisk(): Promise<void> {
-    const { disk, log } = this.#options;
+    const { disk, log, readDisk = statfs } = this.#options;
     if (!disk) return;
-    const { bavail, blocks } = await statfs(disk.folder);
+    const { bavail, blocks } = await readDisk(disk.folder);
     const free = blocks > 0 ? bavail / blocks : 1;
     if (free < DISK_WARN_SHARE) log.warn("disk_low", { freePercent: Math.round(free * 100) });
     disk.onRoom(free >= DISK_MIN_SHARE);

@@ -31,6 +31,8 @@ export interface SessionStorage {
   putMessages(sessionId: string, messages: HistoryMessage[]): Promise<void>;
   /** The newest messages, or those before `before` (a message id). */
   listMessages(sessionId: string, page: { before?: string; limit: number }): Promise<MessagePage>;
+  /** Tool calls that an earlier life of this program left open are told as failed: nothing will end them any more. */
+  closeLeftOpen(): Promise<void>;
   /** The coding agent's own id of the conversation. */
   getConversation(sessionId: string): Promise<string | null>;
   setConversation(sessionId: string, acpSessionId: string): Promise<void>;

@@ -26,6 +26,8 @@ const WRITE_TRIES_MAX = 3;
 export interface TurnOutputOptions {
   sessionId: string;
   cwd: string;
+  /** The number of the last frame, from an earlier time of the session. */
+  seq: number;
   /** Of the coding agent's own process; a turn is cancelled by it. */
   onFlood: () => void;
   emit: (event: SessionEvent) => void;
@@ -37,7 +39,7 @@ export class TurnOutput implements AsyncDisposable {
   readonly #options: TurnOutputOptions;
   readonly #pacer: DeltaPacer;
   readonly #writer: TranscriptWriter;
-  #seq = 0;
+  #seq: number;
   #count = 0;
   #textChars = 0;
   #recent: HistoryMessage[] = [];
@@ -46,6 +48,7 @@ export class TurnOutput implements AsyncDisposable {
 
   constructor(options: TurnOutputOptions) {
     this.#options = options;
+    this.#seq = options.seq;
     const { sessionId, cwd, log, store } = options;
     this.#writer = new TranscriptWriter({
       ids: { workspaceId: sessionId, projectId: null, sessionId, cwd },

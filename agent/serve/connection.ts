@@ -1,7 +1,7 @@
 /**
  * One client's socket. Frames are answered in the order in which they came (an interrupt is meant for the message
- * before it), but what takes long, a cold start or an end, stands outside that line. The order of a session's events is kept, also around
- * its history: what the history holds is not sent a second time.
+ * before it), but what takes long, a cold start or an end, stands outside that line. The order of a session's events is
+ * kept, also around its history: what the history holds is not sent a second time.
  */
 import { byteLength } from "../../lib/bytes.ts";
 import type { Logger } from "../../lib/log.ts";
@@ -45,7 +45,7 @@ export class Connection {
   constructor(options: ConnectionOptions) {
     const { socket, hub } = options;
     this.#options = options;
-    this.#queue = new FrameQueue(socket);
+    this.#queue = new FrameQueue(socket, () => options.log.warn("reader_too_slow"));
     hub.add(this);
     socket.onmessage = ({ data }) => this.#receive(data);
     socket.onclose = () => this.#end();
@@ -158,10 +158,11 @@ export class Connection {
       const { messages, seq, hasMore } = history;
       this.send(makeFrame("session_history", { session_id: sessionId, messages, seq, has_more: hasMore }));
       for (const event of held) if (!("seq" in event) || event.seq > seq) this.send(event);
-      return null;
     } finally {
       this.#held.delete(sessionId);
     }
+    this.#options.manager.showTurn(sessionId);
+    return null;
   }
 
   async #destroy(sessionId: string): Promise<EngineErrorCode | null> {

@@ -12,12 +12,15 @@ export type Sink = Pick<WebSocket, "send" | "close" | "bufferedAmount" | "readyS
 
 export class FrameQueue {
   readonly #socket: Sink;
+  readonly #onTooSlow: () => void;
   #waiting: ServerFrame[] = [];
   #waitingChars = 0;
   #timer: ReturnType<typeof setTimeout> | null = null;
 
-  constructor(socket: Sink) {
+  /** `onTooSlow`: the client was closed for not reading. */
+  constructor(socket: Sink, onTooSlow: () => void) {
     this.#socket = socket;
+    this.#onTooSlow = onTooSlow;
   }
 
   send(frame: ServerFrame): void {
@@ -28,6 +31,7 @@ export class FrameQueue {
     this.#hold(frame);
     if (this.#socket.bufferedAmount + this.#waitingChars > CLOSE_ABOVE_BYTES) {
       this.stop();
+      this.#onTooSlow();
       return this.#socket.close(1013, "You read too slowly. Reconnect.");
     }
     this.#timer ??= setTimeout(() => this.#look(), LOOK_EVERY_MS);

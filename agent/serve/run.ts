@@ -5,7 +5,7 @@
 import { basename, dirname, join } from "node:path";
 import type { Logger } from "../../lib/log.ts";
 import { ChatSessions } from "../coding/chat_sessions.ts";
-import { Monitor } from "../coding/monitor_loop.ts";
+import { Monitor, type MonitorOptions } from "../coding/monitor_loop.ts";
 import { Prewarm } from "../coding/prewarm.ts";
 import { ProjectFolder } from "../coding/project_folder.ts";
 import { lockDirectory, makePrivateDirectory, readInstanceId } from "../store/database.ts";
@@ -29,7 +29,7 @@ export interface ServeOptions {
   onListening?: (url: string) => void;
   /** How long running turns may go on when the server ends. */
   turnGraceMs?: number;
-  monitor?: { memoryEveryMs?: number; durationEveryMs?: number; diskEveryMs?: number };
+  monitor?: Pick<MonitorOptions, "memoryEveryMs" | "durationEveryMs" | "diskEveryMs" | "readDisk">;
 }
 
 /** Runs until `stop` aborts. False: no coding agent could be started. */

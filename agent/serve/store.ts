@@ -7,7 +7,13 @@ import { pathToFileURL } from "node:url";
 import { dirname } from "node:path";
 import { z } from "zod";
 import type { Logger } from "../../lib/log.ts";
-import { endReason, type HistoryMessage, historyMessage, sessionStatus } from "../../lib/wire/chat_engine.ts";
+import {
+  endReason,
+  type HistoryMessage,
+  historyMessage,
+  sessionStatus,
+  type ToolUseDisplay,
+} from "../../lib/wire/chat_engine.ts";
 import type { MessagePage, SessionRecord, SessionStorage } from "../coding/session_records.ts";
 
 const BUSY_TIMEOUT_MS = 5_000;
@@ -135,6 +141,17 @@ export class SessionStore implements SessionStorage, AsyncDisposable {
     return { messages, hasMore: rows.length > page.limit };
   }
 
+  async closeLeftOpen(): Promise<void> {
+    const { rows } = await this.#client.execute(
+      `SELECT session_id, body FROM messages WHERE body LIKE '%"status":"executing"%' LIMIT ${LIST_MAX}`,
+    );
+    for (const row of rows) {
+      const left = this.#readMessage(row).filter(({ tool }) => tool?.status === "executing");
+      const closed = left.map((message) => ({ ...message, tool: message.tool && failed(message.tool), partial: true }));
+      await this.putMessages(String(row.session_id), closed);
+    }
+  }
+
   async getConversation(sessionId: string): Promise<string | null> {
     const { rows } = await this.#client.execute({
       sql: "SELECT acp_session_id FROM conversations WHERE session_id = ?",
@@ -203,6 +220,10 @@ async function openFile(path: string): Promise<Client> {
     client.close();
     throw error;
   }
+}
+
+function failed(tool: ToolUseDisplay): ToolUseDisplay {
+  return { ...tool, status: "error", result: tool.result ?? "" };
 }
 
 class Damaged extends Error {

@@ -5,8 +5,17 @@ import { Composer } from "../../../lib/ui/Composer.tsx";
 import { Empty, Notice } from "../../../lib/ui/Notice.tsx";
 import { duration } from "../../../lib/ui/time.ts";
 import { Transcript } from "../../../lib/ui/Transcript.tsx";
-import { createSession, editWaiting, interrupt, removeWaiting, resumeSession, say, useHere } from "./actions.ts";
-import { activeId, activeView, connection, isElsewhere, refusal, setView } from "./state.ts";
+import {
+  createSession,
+  editWaiting,
+  interrupt,
+  loadOlder,
+  removeWaiting,
+  resumeSession,
+  say,
+  useHere,
+} from "./actions.ts";
+import { activeId, activeView, connection, isElsewhere, loadingOlder, refusal, setView } from "./state.ts";
 import { emptyView, type SessionView } from "./view.ts";
 
 export function ChatPanel({ now }: { now: number }) {
@@ -30,10 +39,10 @@ export function ChatPanel({ now }: { now: number }) {
         transcript={view}
         running={view.running}
         loadError={null}
-        loadingOlder={false}
+        loadingOlder={loadingOlder.value}
         emptyHint="Write a message below. With the demo coding agent, try: say hello"
         onReload={() => {}}
-        onOlder={() => {}}
+        onOlder={() => void loadOlder(id)}
         onWhole={() => Promise.resolve()}
       />
       <div class="engine-dock">

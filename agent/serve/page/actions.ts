@@ -1,8 +1,11 @@
 /** What a person does on the page: each a frame or a request, and the change that shows at once. */
-import type { ServerFrame } from "../../../lib/wire/chat_engine.ts";
+import { z } from "zod";
+import { historyMessage, type ServerFrame } from "../../../lib/wire/chat_engine.ts";
 import { ChatSocket } from "./socket.ts";
-import { activeId, connection, isCreating, isElsewhere, refusal, setView, take, views } from "./state.ts";
-import { addPrompt } from "./view.ts";
+import { activeId, connection, isCreating, isElsewhere, loadingOlder, refusal, setView, take, views } from "./state.ts";
+import { addPrompt, prependHistory } from "./view.ts";
+
+const OLDER_LIMIT = 100;
 
 let socket: ChatSocket | null = null;
 let apiKey = "";
@@ -48,6 +51,27 @@ export function say(sessionId: string, text: string): boolean {
   if (!socket?.say(sessionId, text)) return false;
   setView(sessionId, (view) => addPrompt(view, text));
   return true;
+}
+
+const messagePage = z.object({ messages: z.array(historyMessage), has_more: z.boolean() });
+
+/** Reads the messages before the first that is shown. */
+export async function loadOlder(sessionId: string): Promise<void> {
+  const view = views.value[sessionId];
+  const first = view?.messages[0];
+  if (!view?.hasOlder || !first || loadingOlder.value) return;
+  loadingOlder.value = true;
+  try {
+    const path = `/api/v1/sessions/${sessionId}/messages?limit=${OLDER_LIMIT}&before=${first.messageId}`;
+    const answer = await fetch(path, { headers: { "x-api-key": apiKey } });
+    if (!answer.ok) throw new Error(`The server answered ${answer.status}.`);
+    const { messages, has_more } = messagePage.parse(await answer.json());
+    setView(sessionId, (now) => prependHistory(now, { messages, hasOlder: has_more }));
+  } catch {
+    refusal.value = "Older messages could not be loaded. Scroll up again to retry.";
+  } finally {
+    loadingOlder.value = false;
+  }
 }
 
 export function removeWaiting(sessionId: string, index: number): void {

@@ -15,6 +15,8 @@ export const connection = signal<ConnectionStatus>("disconnected");
 export const isCreating = signal(false);
 /** The sessions were opened in another window. */
 export const isElsewhere = signal(false);
+/** Older messages of the shown session are on their way. */
+export const loadingOlder = signal(false);
 /** What the server refused last. */
 export const refusal = signal<string | null>(null);
 

@@ -51,7 +51,7 @@ export function addPrompt(view: SessionView, text: string): SessionView {
   return { ...next, running: true, lastSent: text, failure: null, notice: null, ended: null, loaded: true };
 }
 
-/** More of the answer. */
+/** More of the answer; an empty piece says no more than that a turn is under way. */
 export function addDelta(view: SessionView, delta: string): SessionView {
   const open = view.open.find(({ role }) => role === "assistant");
   if (open) {
@@ -62,8 +62,9 @@ export function addDelta(view: SessionView, delta: string): SessionView {
   // Somebody who comes back in the middle of an answer finds its beginning in the history.
   if (!view.running && last?.role === "assistant" && last.flags?.interrupted) {
     const grown = openMessage(last.messageId, "assistant", last.content + delta);
-    return { ...view, running: true, messages: view.messages.slice(0, -1), open: [grown] };
+    return { ...view, running: true, messages: view.messages.slice(0, -1), open: [...view.open, grown] };
   }
+  if (delta === "") return { ...view, running: true };
   return { ...view, running: true, open: [...view.open, openMessage(newId(), "assistant", delta)] };
 }
 
@@ -77,11 +78,25 @@ export function addTool(view: SessionView, frame: Extract<ServerFrame, { type: "
 
 export function addResult(view: SessionView, frame: Extract<ServerFrame, { type: "tool_result" }>): SessionView {
   const open = view.open.find(({ toolMetadata }) => toolMetadata?.toolCallId === frame.tool_use_id);
+  if (!open) return finishInHistory(view, frame);
   const status = frame.status === "error" ? "failed" as const : "completed" as const;
-  const before = open?.toolMetadata ?? { tool: "tool", toolCallId: frame.tool_use_id };
+  const before = open.toolMetadata ?? { tool: "tool", toolCallId: frame.tool_use_id };
   const toolMetadata: ToolMetadata = { ...before, status, durationMs: frame.duration_ms };
   const rest = { ...view, running: true, open: view.open.filter((each) => each !== open) };
-  return append(rest, { messageId: open?.messageId ?? newId(), role: "tool", content: frame.result, toolMetadata });
+  return append(rest, { messageId: open.messageId, role: "tool", content: frame.result, toolMetadata });
+}
+
+/** Who came back while a tool ran has it among the messages, where it stays. */
+function finishInHistory(view: SessionView, frame: Extract<ServerFrame, { type: "tool_result" }>): SessionView {
+  const status = frame.status === "error" ? "failed" as const : "completed" as const;
+  const finish = (message: Message): Message =>
+    message.toolMetadata?.toolCallId !== frame.tool_use_id ? message : {
+      ...message,
+      content: frame.result,
+      flags: null,
+      toolMetadata: { ...message.toolMetadata, status, durationMs: frame.duration_ms },
+    };
+  return { ...view, running: true, messages: view.messages.map(finish) };
 }
 
 /** The turn is over: what grew is what it is. */
@@ -106,6 +121,19 @@ export function fromHistory(messages: readonly HistoryMessage[]): Pick<SessionVi
   }));
   const view = items.reduce((each, item) => append(each, item), emptyView());
   return { messages: view.messages, open: [], loaded: true };
+}
+
+/** An earlier page of what the server has, before what is shown. */
+export function prependHistory(
+  view: SessionView,
+  page: { messages: readonly HistoryMessage[]; hasOlder: boolean },
+): SessionView {
+  const known = new Set(view.messages.map(({ messageId }) => messageId));
+  const older = fromHistory(page.messages.filter(({ message_id }) => !known.has(message_id))).messages;
+  // The numbers are the page's own: those that are shown keep theirs, so that the list does not jump.
+  const first = view.messages[0]?.seq ?? 1;
+  const numbered = older.map((message, at) => ({ ...message, seq: first - older.length + at }));
+  return { ...view, messages: [...numbered, ...view.messages], hasOlder: page.hasOlder };
 }
 
 function closeText(view: SessionView, interrupted: boolean): SessionView {

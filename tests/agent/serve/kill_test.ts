@@ -1,53 +1,20 @@
 /** The server killed outright, and coding agents that misbehave: nothing is left, and nobody else is harmed. */
 import { assert, assertEquals } from "@std/assert";
 import { listProcesses, selectMarked } from "../../../lib/processes.ts";
-import { SELF_COMMAND } from "../coding/harness.ts";
 import { Client, KEY, said, TestServer } from "./server.ts";
+import { spawnServer } from "./server_process.ts";
 import { shellAgent } from "./shell_agent.ts";
-
-const MAIN = new URL("../../../agent/main.ts", import.meta.url).pathname;
 
 async function marked(folder: string): Promise<number> {
   const instance = (await Deno.readTextFile(`${folder}/s.db.state/instance-id`)).trim();
   return (await selectMarked(await listProcesses(), `${instance}/`)).length;
 }
 
-interface Spawned {
-  child: Deno.ChildProcess;
-  url: string;
-  end: (signal: Deno.Signal) => Promise<void>;
-}
-
-async function spawnServer(folder: string): Promise<Spawned> {
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", MAIN, "serve"],
-    env: {
-      HEARTH_API_KEY: KEY,
-      CODING_AGENT_COMMAND: [...SELF_COMMAND, "demo"].join(" "),
-      DATABASE_URL: `file:${folder}/s.db`,
-      PROJECT_DIR: folder,
-      PORT: "0",
-      PREWARM_POOL_SIZE: "1",
-    },
-    stdout: "piped",
-    stderr: "null",
-  }).spawn();
-  const reader = child.stdout.getReader();
-  const { value } = await reader.read();
-  const url = new TextDecoder().decode(value).match(/http:\S+/)![0];
-  const end = async (signal: Deno.Signal) => {
-    child.kill(signal);
-    await child.status;
-    await reader.cancel();
-  };
-  return { child, url, end };
-}
-
 Deno.test("kill -9 of the server leaves no process after the next start, and the conversation can be gone on with", async () => {
   const folder = await Deno.makeTempDir();
   try {
     const first = await spawnServer(folder);
-    const client = await Client.open(`${first.url.replace("http", "ws")}/ws/v1/chat?api_key=${KEY}`);
+    const client = await Client.open(first.socketUrl);
     const id = await client.create();
     client.say(id, "run trap '' TERM; sleep 1000");
     await client.next("tool_use");
@@ -58,7 +25,14 @@ Deno.test("kill -9 of the server leaves no process after the next start, and the
     const [session] = await (await fetch(`${second.url}/api/v1/sessions`, { headers: { "x-api-key": KEY } })).json()
       .then((body) => body.sessions);
     assertEquals([session.session_id, session.status], [id, "idle"]);
-    const again = await Client.open(`${second.url.replace("http", "ws")}/ws/v1/chat?api_key=${KEY}`);
+    const again = await Client.open(second.socketUrl);
+    again.send({ type: "switch_session", session_id: id });
+    const { messages } = await again.next("session_history");
+    // Nothing will end the tool that ran, so it is not shown as running.
+    assertEquals(messages.map(({ tool, partial }) => [tool?.status, partial]), [[undefined, undefined], [
+      "error",
+      true,
+    ]]);
     assertEquals(said(await again.turn(id, "say on we go")), "on we go");
     await again.close();
     await second.end("SIGTERM");
@@ -68,10 +42,13 @@ Deno.test("kill -9 of the server leaves no process after the next start, and the
   }
 });
 
+/** What says nothing that could be a message is silence. */
+const SOON = { TURN_STALL_TIMEOUT_MS: "4000" };
 const MISDEEDS: Record<string, string> = {
   "writes garbage and ends": "head -c 100000 /dev/urandom; exit 3",
   "closes its pipes": "exec 1>&- 0<&-; sleep 1000",
   "writes one line without end": "head -c 50000000 /dev/zero | tr '\\0' x; sleep 1000",
+  "writes one message without end": "echo -n '{'; head -c 50000000 /dev/zero | tr '\\0' x; sleep 1000",
   "forks and ignores SIGTERM": "trap '' TERM; (trap '' TERM; sleep 1000) & kill -9 $$",
 };
 
@@ -80,7 +57,7 @@ for (const [name, misdeed] of Object.entries(MISDEEDS)) {
     const folder = await Deno.makeTempDir();
     const command = await shellAgent(folder, { onPrompt: misdeed });
     {
-      await using server = await TestServer.start({ folder, env: { CODING_AGENT_COMMAND: command } });
+      await using server = await TestServer.start({ folder, env: { CODING_AGENT_COMMAND: command, ...SOON } });
       await using client = await server.connect();
       const id = await client.create();
       const frames = await client.turn(id, "do it");
