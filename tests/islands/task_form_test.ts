@@ -152,6 +152,19 @@ Deno.test("T060-8 a refusal is told in a toast, keeps the text, and goes again u
   assertEquals(posts(edge)[1]!.key, posts(edge)[0]!.key);
 });
 
+Deno.test("options that cannot be loaded say so, and are there when they are asked for again", async () => {
+  await using edge = new FixtureEdge();
+  await using open = await openPage(edge.url + PATH);
+  await open.page.context().setOffline(true);
+  await open.page.getByRole("button", { name: "Options" }).click();
+  const failure = open.page.locator("#task-advanced").getByRole("alert");
+  await failure.getByText("This could not be loaded.").waitFor();
+  await open.page.context().setOffline(false);
+  await failure.getByRole("button", { name: "Retry" }).click();
+  await open.page.getByLabel("VM size").waitFor();
+  assertEquals(await failure.count(), 0);
+});
+
 Deno.test("a task can be made to wait for others, of which those that are over are not offered", async () => {
   await using edge = new FixtureEdge();
   edge.tasks = [
@@ -162,6 +175,7 @@ Deno.test("a task can be made to wait for others, of which those that are over a
   await using open = await openPage(edge.url + PATH);
   await open.page.getByRole("button", { name: "Options" }).click();
   const waits = open.page.getByLabel("Waits for");
+  await waits.waitFor();
   assertEquals(await waits.locator("option").allTextContents(), ["No other task", "Second", "First"]);
   await waits.selectOption("First");
   await waits.selectOption("Second");
