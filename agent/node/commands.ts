@@ -14,6 +14,7 @@ const RETRY = { initialMs: 200, maxMs: 5_000 };
 /** What commands do. Each call is durable when it resolves, and harmless when it is repeated. */
 export interface CommandTarget {
   start(workspaceId: string, run: number | null): Promise<void>;
+  beginAnew(workspaceId: string): Promise<void>;
   stop(workspaceId: string, options: { keep: boolean }): Promise<void>;
   sendPrompt(workspaceId: string, prompt: { messageId: string; text: string }): Promise<void>;
   cancelPrompt(workspaceId: string, messageId: string): Promise<void>;
@@ -105,6 +106,7 @@ function lineOf(frame: CommandFrame): string {
 async function dispatch(target: CommandTarget, frame: CommandFrame): Promise<void> {
   switch (frame.kind) {
     case "workspace.start":
+      if (frame.again) return await target.beginAnew(frame.workspaceId);
       return await target.start(frame.workspaceId, frame.run);
     case "workspace.stop":
       return await target.stop(frame.workspaceId, { keep: frame.keep });

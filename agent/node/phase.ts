@@ -54,6 +54,12 @@ export function isLeaving(phase: string): boolean {
   return phase === "removing" || phase === "stopped";
 }
 
+/** Whether what hangs may be ended and done again: a prompt that runs is not, it costs money and overwrites work. */
+export function isRepeatable(row: Pick<WorkspaceRow, "phase" | "promptState">): boolean {
+  return row.phase === "starting" || row.phase === "finalizing" ||
+    (row.phase === "ready" && row.promptState === "handed");
+}
+
 /** For the heartbeat: the words of the edge. */
 export function describe(row: Pick<WorkspaceRow, "phase" | "promptState">): { status: string; turn: string } {
   const turn = row.phase === "finalizing" ? "finalizing" : row.promptState === "running" ? "running" : "idle";

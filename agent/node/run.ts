@@ -160,6 +160,7 @@ function compose({ config, log, db, edge, identity }: NodeParts, end: Ender): Ru
 function commandTarget(workspaces: Workspaces, drain: () => void): CommandTarget {
   return {
     start: (workspaceId, run) => workspaces.start(workspaceId, run),
+    beginAnew: (workspaceId) => workspaces.beginAnew(workspaceId),
     stop: (workspaceId, options) => workspaces.stop(workspaceId, options),
     sendPrompt: (workspaceId, prompt) => workspaces.sendPrompt(workspaceId, prompt),
     cancelPrompt: (workspaceId, messageId) => workspaces.cancelPrompt(workspaceId, messageId),

@@ -10,7 +10,7 @@ import { requestPermission } from "../../lib/wire/permission_calls.ts";
 import { turnAnswer, turnReport } from "../../lib/wire/workspace.ts";
 import type { Report } from "../store/reports.ts";
 import type { WorkspaceRow } from "../store/workspaces.ts";
-import { type Action, afterAnswer, isLeaving, isWorking, nextAction } from "./phase.ts";
+import { type Action, afterAnswer, isLeaving, isRepeatable, isWorking, nextAction } from "./phase.ts";
 import type { CodingAgent } from "./coding_agent.ts";
 import type { Answer } from "./permission_desk.ts";
 import { beginWorkspace } from "./workspace_begin.ts";
@@ -74,6 +74,19 @@ export class Workspace implements AsyncDisposable {
       // What came after the last look and before this line.
       if (this.#again && !this.#disposed.signal.aborted) this.kick();
     });
+  }
+
+  /** The edge waits in vain for a sign of the present step: what hangs is ended and done again, where that is safe. */
+  async beginAnew(): Promise<void> {
+    const began = await this.#state.change((row) => {
+      if (isRepeatable(row)) this.#interrupt.abort();
+      // The prompt is not marked as running after this, and so is not lost: the step sees that it was interrupted.
+      return isRepeatable(row) ? {} : null;
+    });
+    if (!began) return;
+    this.#state.log.warn("workspace.begun_anew", { phase: this.#state.phase });
+    await this.#state.agent.end();
+    this.kick();
   }
 
   async stop(options: { keep: boolean }): Promise<void> {

@@ -22,7 +22,7 @@ export async function runPrompt(state: WorkspaceState, { row, signal }: Look): P
   if (isTheirs) await recorder.addPrompt(prompt);
   const startedAtMs = typeof row.facts?.startedAtMs === "number" ? row.facts.startedAtMs : Date.now();
   await state.change((now) => {
-    if (now.phase !== "ready") return null;
+    if (now.phase !== "ready" || signal.aborted) return null;
     const facts = now.facts && { ...now.facts, startedAtMs };
     return { promptState: "running", acpSessionId: session.sessionId, facts };
   });

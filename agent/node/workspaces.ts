@@ -93,6 +93,11 @@ export class Workspaces implements AsyncDisposable {
     workspace.kick();
   }
 
+  /** Begins the step of a workspace anew that hangs. One that was lost with the disk is not made again: its prompt may have run. */
+  async beginAnew(workspaceId: string): Promise<void> {
+    await this.#all.get(workspaceId)?.beginAnew();
+  }
+
   /** Ends the processes; without `keep` the files go too, then the edge is told, then the workspace is forgotten. */
   async stop(workspaceId: string, options: { keep: boolean }): Promise<void> {
     const workspace = this.#all.get(workspaceId);

@@ -164,7 +164,7 @@ async function toFrame(edge: Edge, row: CommandRecord): Promise<CommandFrame> {
   const base = { type: "command" as const, commandId: row.commandId, seq: row.seq };
   switch (row.kind) {
     case "workspace.start":
-      return { ...base, kind: row.kind, workspaceId: row.workspaceId, run: row.run };
+      return { ...base, kind: row.kind, workspaceId: row.workspaceId, run: row.run, again: row.again };
     case "workspace.stop":
       return { ...base, kind: row.kind, workspaceId: row.workspaceId, run: row.run, keep: row.keep };
     case "prompt.cancel":

@@ -9,7 +9,7 @@ import { pokeNode } from "./nodes.ts";
 import type { Store } from "./store.ts";
 
 export type CommandInput =
-  | { kind: "workspace.start"; workspaceId: string; run: number | null }
+  | { kind: "workspace.start"; workspaceId: string; run: number | null; again?: true }
   | { kind: "workspace.stop"; workspaceId: string; run: number | null; keep: boolean }
   | { kind: "prompt.send"; workspaceId: string; sessionId: string; messageId: string }
   | { kind: "prompt.cancel"; workspaceId: string; messageId: string }

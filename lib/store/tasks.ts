@@ -54,6 +54,8 @@ export interface TaskRecord extends Versioned {
   workspaceId: string | null;
   /** How often the edge asked to go on after an interruption in this run. */
   resumes: number;
+  /** The steps of this run that stalled once and were begun anew; absent: none. */
+  retried?: NonNullable<Task["executionStep"]>[];
   outputBranch: string | null;
   outputCommit: string | null;
   outputPrUrl: string | null;
@@ -182,7 +184,7 @@ export function isLive(task: { status: TaskStatus }): boolean {
 
 /** As the wire has it; `preview` cuts the description to what lists show. */
 export function toTask(record: TaskRecord, description: string, options: { preview?: boolean } = {}): Task {
-  const { v: _v, change: _c, runOptions: _r, promptId: _p, claimToken: _t, resumes: _s, ...rest } = record;
+  const { v: _v, change: _c, runOptions: _r, promptId: _p, claimToken: _t, resumes: _s, retried: _a, ...rest } = record;
   const { dues: _d, eventCount: _e, queuedAt: _q, ...shown } = rest;
   return {
     ...shown,

@@ -9,7 +9,15 @@ type Limit = {
   [Name in keyof EdgeConfig]-?: EdgeConfig[Name] extends number ? Name : never;
 }[keyof EdgeConfig];
 
-const RULES: Record<ExecutionStep, { limit: Limit; to: "failed" | "cancelled"; reason: (span: string) => string }> = {
+interface Rule {
+  limit: Limit;
+  to: "failed" | "cancelled";
+  reason: (span: string) => string;
+  /** Nothing of it is lost or done twice when the node is asked to do it again. */
+  isRepeatable?: boolean;
+}
+
+const RULES: Record<ExecutionStep, Rule> = {
   waiting_for_node: {
     limit: "TASK_QUEUE_TIMEOUT_MS",
     to: "failed",
@@ -29,11 +37,13 @@ const RULES: Record<ExecutionStep, { limit: Limit; to: "failed" | "cancelled"; r
     limit: "WORKSPACE_READY_TIMEOUT_MS",
     to: "failed",
     reason: (span) => `The repository was not checked out within ${span}.`,
+    isRepeatable: true,
   },
   starting_agent: {
     limit: "AGENT_START_TIMEOUT_MS",
     to: "failed",
     reason: (span) => `The coding agent did not take the prompt within ${span}.`,
+    isRepeatable: true,
   },
   running: {
     limit: "TASK_MAX_RUN_MS",
@@ -49,6 +59,7 @@ const RULES: Record<ExecutionStep, { limit: Limit; to: "failed" | "cancelled"; r
     limit: "FINALIZE_TIMEOUT_MS",
     to: "failed",
     reason: (span) => `The work was not committed and pushed within ${span}.`,
+    isRepeatable: true,
   },
 };
 
@@ -61,13 +72,20 @@ export function enterStep(tx: Change, task: TaskRecord, step: ExecutionStep, con
   return { ...task, executionStep: step, timings, dues };
 }
 
+/** A step that stalls is tried once more where that is safe. */
+export function isWorthRetry(task: Pick<TaskRecord, "executionStep" | "retried">): boolean {
+  const { executionStep: step, retried = [] } = task;
+  return step !== null && RULES[step].isRepeatable === true && !retried.includes(step);
+}
+
 /** What the passing of the current step's deadline means. */
 export function outcomeOfDeadline(
   task: TaskRecord,
   config: EdgeConfig,
 ): { to: "failed" | "cancelled"; reason: string } {
   const rule = RULES[task.executionStep ?? "waiting_for_node"];
-  return { to: rule.to, reason: rule.reason(spanOf(config[rule.limit])) };
+  const again = task.retried?.includes(task.executionStep!) ? " It was tried twice." : "";
+  return { to: rule.to, reason: rule.reason(spanOf(config[rule.limit])) + again };
 }
 
 function isWaiting(step: ExecutionStep): boolean {

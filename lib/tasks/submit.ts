@@ -134,6 +134,7 @@ function queue(tx: Change, edge: Edge, task: TaskRecord, runOptions: RunTask): T
     claimToken: null,
     workspaceId: null,
     resumes: 0,
+    retried: [],
     executionStep: null,
     timings: {},
     outputBranch: null,

@@ -18,7 +18,14 @@ export const helloFrame = z.object({
 const base = { type: z.literal("command"), commandId: uuid, seq: z.int().min(1) };
 
 export const commandFrame = z.discriminatedUnion("kind", [
-  z.object({ ...base, kind: z.literal("workspace.start"), workspaceId: uuid, run: z.int().nullable() }),
+  /** `again`: a step of a workspace that is there hangs; one that is not there is not begun by it. */
+  z.object({
+    ...base,
+    kind: z.literal("workspace.start"),
+    workspaceId: uuid,
+    run: z.int().nullable(),
+    again: z.literal(true).optional(),
+  }),
   /** `keep`: end the processes, leave the files for inspection. */
   z.object({
     ...base,

@@ -223,7 +223,8 @@ export class SimAgent {
   #apply(command: Command): void {
     if (command.kind === "node.drain") return;
     const known = this.rows.get(command.workspaceId);
-    if (command.kind === "workspace.start" && !known) this.#add(command.workspaceId, "starting");
+    // What is begun anew hangs nowhere here; a workspace that was lost does not come back by it.
+    if (command.kind === "workspace.start" && !known && !command.again) this.#add(command.workspaceId, "starting");
     if (command.kind === "workspace.stop") {
       if (known && !isLeaving(known.row.phase)) known.row.phase = command.keep ? "keeping" : "removing";
       // Forgotten already, or never come to us: what the edge waits for is the confirmation.

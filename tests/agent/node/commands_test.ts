@@ -14,6 +14,7 @@ function makeTarget(told: string[], during: (entry: string) => Promise<void> = (
   };
   return {
     start: (id, run) => note(`start ${id} ${run}`),
+    beginAnew: (id) => note(`anew ${id}`),
     stop: (id, { keep }) => note(`stop ${id} ${keep}`),
     sendPrompt: (id, { messageId, text }) => note(`prompt ${id} ${messageId} ${text}`),
     cancelPrompt: (id, messageId) => note(`cancel ${id} ${messageId}`),
@@ -50,6 +51,7 @@ Deno.test("every kind of command reaches the workspaces, in order, and is then n
         stop(4),
         frame(5, { kind: "noop" }),
         frame(6, { kind: "permission.respond", requestId: MESSAGE, outcome: "answered", optionId: "yes", by: "ada" }),
+        frame(7, { kind: "workspace.start", run: 1, again: true }),
       ]
     ) await inbox.store(command);
     await using commands = new Commands({ inbox, target: makeTarget(told), log: silent });
@@ -61,9 +63,10 @@ Deno.test("every kind of command reaches the workspaces, in order, and is then n
       `cancel ${WORKSPACE} ${MESSAGE}`,
       `stop ${WORKSPACE} true`,
       `permission ${WORKSPACE} ${MESSAGE} answered yes ada`,
+      `anew ${WORKSPACE}`,
     ]);
     assertEquals(await inbox.pending(), []);
-    await inbox.store(frame(7, { kind: "node.drain" }));
+    await inbox.store(frame(8, { kind: "node.drain" }));
     await commands.apply();
     await commands.settled();
     assertEquals(told.at(-1), "drain");

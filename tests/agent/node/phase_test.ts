@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { afterAnswer, describe, nextAction, type Phase } from "../../../agent/node/phase.ts";
+import { afterAnswer, describe, isRepeatable, nextAction, type Phase } from "../../../agent/node/phase.ts";
 import { withRecap } from "../../../agent/coding/recap.ts";
 import { reachedLimit } from "../../../agent/node/run_limits.ts";
 import type { WorkspaceRow } from "../../../agent/store/workspaces.ts";
@@ -25,6 +25,16 @@ Deno.test("every phase leads to one action, and a prompt found running is never 
   assertEquals(action("finalizing"), "finalize");
   assertEquals([action("finished"), action("keeping"), action("removing")], ["quiet", "keep", "remove"]);
   assertEquals(action("stopped"), "forget");
+});
+
+Deno.test("what hangs is done again but for a prompt that runs", () => {
+  const states = ["none", "handed", "running", "ended"] as const;
+  const repeatable = (phase: Phase) => states.filter((promptState) => isRepeatable({ phase, promptState }));
+  assertEquals([repeatable("starting"), repeatable("finalizing")], [[...states], [...states]]);
+  assertEquals(repeatable("ready"), ["handed"]);
+  for (const phase of ["finished", "keeping", "kept", "removing", "stopped"] as const) {
+    assertEquals(repeatable(phase), []);
+  }
 });
 
 Deno.test("an answer to a turn changes the row once: its repetition speaks of a prompt that is past", () => {

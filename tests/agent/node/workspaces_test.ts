@@ -56,6 +56,37 @@ Deno.test("the main job: a prompt is worked on, pushed, told, and the workspace 
   );
 });
 
+Deno.test("a step that hangs is ended and done again when the edge asks, and a prompt that runs is left alone", async () => {
+  await using set = await setUp();
+  await using edge = new FakeEdge();
+  const found = (await new Deno.Command("sh", { args: ["-c", "command -v git"] }).output()).stdout;
+  const git = new TextDecoder().decode(found).trim();
+  // The first fetch from the remote and the first push to it never end.
+  const hang = `for word; do case $word in *remote.git) far=1 ;; fetch|push) what=$word ;; esac; done
+seen=${set.path}/hung-$what
+if [ "$far" ] && [ "$what" ] && [ ! -e $seen ]; then touch $seen; sleep 600; fi
+exec ${git} "$@"`;
+  await plant(`${set.path}/bin/git`, hang);
+  const environment = { PATH: `${set.path}/bin:${Deno.env.get("PATH")}` };
+  const task = edge.addTask(set.remote, "write new.txt: new\nrun sleep 1\nsay Done.");
+  await using node = await startNode(set.path, edge, { environment });
+  const again = () => node.workspaces.beginAnew(task.workspaceId);
+  const hung = (what: string) => eventually(() => exists(`${set.path}/hung-${what}`));
+  await again();
+  assertEquals(node.workspaces.snapshot(), [], "what is not there is not begun by it");
+  await node.workspaces.start(task.workspaceId, 1);
+  await hung("fetch");
+  await again();
+  await edge.untilCall("turn", { event: "accepted" });
+  await again();
+  await hung("push");
+  await again();
+  const ended = await edge.untilCall("callback", { toStatus: "completed" });
+  assertEquals(ended.body.outputCommit, await run(set.remote, "rev-parse", task.branch!));
+  assertEquals(edge.said().filter(([role]) => role === "assistant"), [["assistant", "Done."]]);
+  assertEquals(edge.calls.filter(({ kind }) => kind === "turn").length, 2, "the prompt ran once");
+});
+
 Deno.test("a follow-up becomes a message of the person's under the id of its prompt, and runs after the turn", async () => {
   await using set = await setUp();
   await using edge = new FakeEdge();

@@ -1,5 +1,5 @@
 /** Each phase of a run has its own deadline, and an end that a person understands. */
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { readEdgeConfig } from "../../../lib/config.ts";
 import { Change, type Dues } from "../../../lib/store/change.ts";
 import { openStore } from "../../../lib/store/store.ts";
@@ -94,9 +94,20 @@ Deno.test("the deadline of each phase ends a real run, and leaves what the table
       running: config.TASK_MAX_RUN_MS,
       finalizing: config.FINALIZE_TIMEOUT_MS,
     };
+    const before = await bench.task(task);
     await bench.pass(lengths[phase] - 20_000);
     assertEquals((await bench.task(task)).errorMessage, null, phase);
     await bench.pass(20_001);
+    if (phase !== "running") {
+      const again = await bench.task(task);
+      assertEquals([again.status, again.executionStep], [before.status, before.executionStep], "it is tried once more");
+      const told = await agent.command("workspace.start");
+      assertEquals([told.workspaceId, told.again], [workspaceId, true], phase);
+      await bench.pass(lengths[phase] - 20_000);
+      assertEquals((await bench.task(task)).errorMessage, null, phase);
+      await bench.pass(20_001);
+      assertMatch((await bench.task(task)).errorMessage!, / It was tried twice\.$/);
+    }
     const left = phase === "creating" ? "stopping" : "error kept";
     assertEquals((await bench.states(run)).slice(0, 2), ["failed", left], phase);
     assertEquals((await bench.states(run))[3], "error", phase);
@@ -121,6 +132,7 @@ Deno.test("a report that comes while the deadline is being acted on wins, becaus
   const { agent, workspaceId } = await bench.started(task);
   const { prompt } = await agent.runtime(workspaceId);
   await agent.report(workspaceId, { status: "ready", executionStep: "starting_agent" });
+  await bench.pass(bench.edge.config.AGENT_START_TIMEOUT_MS + 1);
   bench.test.skewMs += bench.edge.config.AGENT_START_TIMEOUT_MS + 1;
   // The store holds the end up until the report has come.
   const isEnd = (key: Deno.KvKey, value: unknown) => key[0] === "task" && (value as TaskRecord).status === "failed";
@@ -176,3 +188,23 @@ function taskAt(more: { dues?: Dues }): TaskRecord {
     ...more,
   };
 }
+
+Deno.test("a step that is begun anew in time goes on as if nothing had been, and the next one has its own retry", async () => {
+  await using bench = await startBench({ still: true });
+  const { config } = bench.edge;
+  const task = await bench.submit();
+  const { agent, workspaceId } = await bench.started(task);
+  await bench.pass(config.WORKSPACE_READY_TIMEOUT_MS + 1);
+  await agent.report(workspaceId, { status: "ready", executionStep: "starting_agent" });
+  await bench.pass(config.AGENT_START_TIMEOUT_MS + 1);
+  assertEquals((await bench.task(task)).executionStep, "starting_agent");
+  const { prompt } = await agent.runtime(workspaceId);
+  await agent.turn(workspaceId, { promptId: prompt!.messageId, event: "accepted" });
+  const { status, retried, errorMessage } = await bench.task(task);
+  assertEquals([status, retried, errorMessage], ["in_progress", ["creating_workspace", "starting_agent"], null]);
+  await bench.test.admin.call(`POST ${task.path}/cancel`);
+  await bench.pass(config.WORKSPACE_STOP_TIMEOUT_MS + 1);
+  const again = await bench.test.admin.call(`POST ${task.path}/run`, {});
+  assertEquals([again.status, (await bench.task(task)).retried], [202, []], "a new run has new retries");
+  assertEquals("retried" in (await bench.test.admin.call(`GET ${task.path}`)).body, false);
+});
