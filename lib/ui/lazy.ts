@@ -3,18 +3,27 @@ import { useSignal } from "@preact/signals";
 import { type ComponentType, h } from "preact";
 import { useEffect } from "preact/hooks";
 
-/** Where loading fails nothing is shown, and the next rendering tries again. */
+/** Where loading fails the component says so in its place, with a way to try again. */
 export function lazy<P extends object>(load: () => Promise<ComponentType<P>>): ComponentType<P> {
   let component: ComponentType<P> | null = null;
   return function Lazy(props: P) {
-    const ready = useSignal(component !== null);
-    useEffect(() => {
-      if (component) return;
+    const state = useSignal<"loading" | "ready" | "failed">(component ? "ready" : "loading");
+    const begin = () => {
+      state.value = "loading";
       void load().then((loaded) => {
         component = loaded;
-        ready.value = true;
-      }, () => {});
+        state.value = "ready";
+      }, () => void (state.value = "failed"));
+    };
+    useEffect(() => {
+      if (!component) begin();
     }, []);
-    return ready.value && component ? h(component, props) : null;
+    if (state.value === "failed") return failure(begin);
+    return state.value === "ready" && component ? h(component, props) : null;
   };
+}
+
+function failure(onRetry: () => void) {
+  const retry = h("button", { type: "button", class: "link-button", onClick: onRetry }, "Retry");
+  return h("p", { class: "field-error", role: "alert" }, "This could not be loaded. Check your connection. ", retry);
 }

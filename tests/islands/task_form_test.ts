@@ -176,6 +176,7 @@ Deno.test("a task can be made to wait for others, of which those that are over a
   await open.page.getByRole("button", { name: "Options" }).click();
   const waits = open.page.getByLabel("Waits for");
   await waits.waitFor();
+  await waits.waitFor();
   assertEquals(await waits.locator("option").allTextContents(), ["No other task", "Second", "First"]);
   await waits.selectOption("First");
   await waits.selectOption("Second");
