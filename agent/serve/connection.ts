@@ -165,10 +165,16 @@ export class Connection {
     return null;
   }
 
+  /** Ending a session takes it from no window that shows it: both are told. */
   async #destroy(sessionId: string): Promise<EngineErrorCode | null> {
-    if (await this.#options.manager.find(sessionId) === null) return "session_not_found";
-    this.#attach(sessionId);
-    return await this.#options.manager.destroy(sessionId);
+    const { hub, manager } = this.#options;
+    if (await manager.find(sessionId) === null) return "session_not_found";
+    const release = hub.alsoTell(sessionId, this);
+    try {
+      return await manager.destroy(sessionId);
+    } finally {
+      release();
+    }
   }
 
   #attach(sessionId: string): void {

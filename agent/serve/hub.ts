@@ -6,6 +6,8 @@ import { REFUSALS } from "./errors.ts";
 export class Hub {
   readonly #connections = new Set<Connection>();
   readonly #byId = new Map<string, Connection>();
+  /** Connections that are ending a session which they need not show. */
+  readonly #enders = new Set<{ sessionId: string; connection: Connection }>();
 
   get size(): number {
     return this.#connections.size;
@@ -24,12 +26,24 @@ export class Hub {
     before.close(4001, "session_opened_elsewhere");
   }
 
+  /** `connection` is told how the session ends, beside the one that shows it; the answer stops that. */
+  alsoTell(sessionId: string, connection: Connection): () => void {
+    const ender = { sessionId, connection };
+    this.#enders.add(ender);
+    return () => this.#enders.delete(ender);
+  }
+
   isWatched(sessionId: string): boolean {
     return this.#byId.has(sessionId);
   }
 
   deliver(event: SessionEvent): void {
-    this.#byId.get(event.session_id)?.deliver(event);
+    const shown = this.#byId.get(event.session_id);
+    shown?.deliver(event);
+    if (event.type !== "session_terminated") return;
+    for (const { sessionId, connection } of this.#enders) {
+      if (sessionId === event.session_id && connection !== shown) connection.deliver(event);
+    }
   }
 
   remove(connection: Connection): void {

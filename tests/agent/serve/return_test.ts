@@ -44,6 +44,20 @@ Deno.test("who comes back while a tool runs in silence is told that a turn is un
   assertEquals(third.frames.filter(({ type }) => type === "stream_delta"), []);
 });
 
+Deno.test("a session that another window ends is told to both, and takes neither from its other sessions", async () => {
+  await using server = await TestServer.start({ env: { PREWARM_POOL_SIZE: "2" } });
+  await using first = await server.connect();
+  const [ended, kept] = [await first.create(), await first.create()];
+  await using second = await server.connect();
+  second.send({ type: "destroy_session", session_id: ended });
+  const told = [await second.next("session_terminated"), await first.next("session_terminated")];
+  assertEquals(told.map(({ session_id, reason }) => [session_id, reason]), [
+    [ended, "user_requested"],
+    [ended, "user_requested"],
+  ]);
+  assertEquals(said(await first.turn(kept, "say still mine")), "still mine");
+});
+
 Deno.test("a session that was let go keeps its numbers, its turns and its conversation for who stayed", async () => {
   await using server = await TestServer.start({
     config: { sessionIdleTimeoutMs: 200, sessionIdleGraceMs: 200 },
