@@ -1,7 +1,7 @@
 /**
  * The chat engine, as a process of its own: how long a session takes from the warm pool and without it, to its first
  * words; how late text is between the coding agent's pipe and a client's frame, alone and with twenty sessions at
- * once; and what an idle session costs the server in memory.
+ * once; and what an idle session and ten thousand connections that came and went cost the server in memory.
  */
 import { readRss } from "../../agent/coding/memory.ts";
 import { Client, KEY } from "../agent/serve/server.ts";
@@ -11,6 +11,8 @@ import { type Bench, type Figure, median, percentile } from "./figure.ts";
 const RUNS = 7;
 const SESSIONS = 20;
 const IDLE_SESSIONS = 100;
+const CONNECTS = 10_000;
+const CONNECTS_AT_ONCE = 50;
 const DELTAS = 250;
 const APART_MS = 20;
 const CLOCK = new URL("clock_agent.ts", import.meta.url).pathname;
@@ -95,16 +97,41 @@ async function measureDeltas(server: ServerProcess): Promise<Figure[]> {
     ids.push(await client.create());
   }
   await untilWarm(server);
+  const bare = (await Promise.all(ids.map(bareLateness))).flat();
   const alone = await lateness(clients.slice(0, 1), ids);
   const together = await lateness(clients, ids);
   for (const client of clients) await client.close();
   const note = `${APART_MS} ms apart`;
   return [
+    { name: "bare pipes, twenty at once, p99", value: percentile(bare, 0.99), unit: "ms", note: "no server between" },
     { name: "pipe → frame, one session, median", value: median(alone), unit: "ms", note },
     { name: "pipe → frame, one session, p99", value: percentile(alone, 0.99), unit: "ms", goal: { atMost: 20 } },
     { name: "pipe → frame, twenty sessions, median", value: median(together), unit: "ms", note },
     { name: "pipe → frame, twenty sessions, p99", value: percentile(together, 0.99), unit: "ms", goal: { atMost: 20 } },
   ];
+}
+
+/** The same from the coding agent's pipe alone: what the machine itself adds now. */
+async function bareLateness(): Promise<number[]> {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", CLOCK],
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "null",
+  }).spawn();
+  const writer = child.stdin.getWriter();
+  const prompt = { id: 1, method: "session/prompt", params: { prompt: [{ text: `${DELTAS} ${APART_MS}` }] } };
+  await writer.write(new TextEncoder().encode(`${JSON.stringify(prompt)}\n`));
+  const late: number[] = [];
+  for await (const bytes of child.stdout) {
+    const now = performance.timeOrigin + performance.now();
+    const text = new TextDecoder().decode(bytes);
+    for (const [, at] of text.matchAll(/(\d{13}\.\d{3});/g)) late.push(now - Number(at));
+    if (text.includes("stopReason")) break;
+  }
+  await writer.close();
+  await child.status;
+  return late;
 }
 
 /** How many milliseconds after its writing each chunk was in the client's hands. */
@@ -136,10 +163,43 @@ async function measureMemory(server: ServerProcess): Promise<Figure[]> {
   const before = await readRss(server.child.pid) ?? NaN;
   for (let n = 0; n < IDLE_SESSIONS; n++) await client.turn(await client.create(), "hello");
   const after = await readRss(server.child.pid) ?? NaN;
+  const connects = await measureConnects(server);
   return [
+    ...connects,
     { name: "memory of the server with one session", value: before / 1e6, unit: "MB" },
     { name: "more of it for each idle session", value: (after - before) / 1e6 / IDLE_SESSIONS, unit: "MB" },
   ];
+}
+
+/** Ten thousand connections that come and go: after the first thousand nothing more is kept of them. */
+async function measureConnects(server: ServerProcess): Promise<Figure[]> {
+  const round = async (count: number) => {
+    for (let n = 0; n < count; n += CONNECTS_AT_ONCE) {
+      const clients = await Promise.all(Array.from({ length: CONNECTS_AT_ONCE }, () => Client.open(server.socketUrl)));
+      await Promise.all(clients.map((client) => client.close()));
+    }
+    return await readRss(server.child.pid) ?? NaN;
+  };
+  const [early, files] = [await round(CONNECTS / 10), await openFiles(server)];
+  const late = await round(CONNECTS);
+  return [
+    {
+      name: "memory after 10,000 connections, against after 1,000",
+      value: late / early,
+      unit: "ratio",
+      goal: { atMost: 1.2 },
+    },
+    {
+      name: "files open after them, more than before",
+      value: await openFiles(server) - files,
+      unit: "count",
+      goal: { atMost: 0 },
+    },
+  ];
+}
+
+async function openFiles({ child }: ServerProcess): Promise<number> {
+  return (await Array.fromAsync(Deno.readDir(`/proc/${child.pid}/fd`))).length;
 }
 
 export const bench: Bench = { title: "The chat engine: sessions, streaming, memory", measure };
