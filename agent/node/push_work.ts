@@ -25,7 +25,10 @@ export async function pushWork(parts: WorkspaceParts, options: PushWorkOptions):
   const base = typeof facts.base === "string" ? facts.base : null;
   try {
     const user = await users.find(workspaceId);
-    await commitLeftovers(path, { config, title: facts.title ?? "", taskId: facts.taskId, user, signal });
+    const childEnvironment = users.environmentOf(workspaceId, config.childEnvironment);
+    const { title, taskId } = facts;
+    const theirs = { config: { ...config, childEnvironment }, title: title ?? "", taskId, user, signal };
+    await commitLeftovers(path, theirs);
     const { repositoryUrl } = facts;
     const pushed = await mirrors.push({ workspaceId, repositoryUrl, path, branch, base, user, credential, signal });
     if ("warning" in pushed) return { warning: sentence(pushed.warning) };
