@@ -30,6 +30,8 @@ Deno.test({
     };
     await using world = await World.make({ codingAgent: "opencode", script, home });
     const { taskId, sessionId } = await world.submit("Write the notes");
+    // Its first start on a machine takes long: waited for apart from what comes before.
+    await world.live.workspace("ready");
     await world.live.task(taskId, "in_progress", "failed");
     const prompt = { messageId: crypto.randomUUID(), text: "And more of it" };
     assertEquals((await world.session(sessionId, "POST /prompts", prompt)).status, 202);
