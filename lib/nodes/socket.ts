@@ -1,12 +1,14 @@
 /**
  * The control link at the edge: sends stored commands in order, takes acknowledgements and live text. Any process can
- * serve it; of two sockets of one node the newer wins. Rows hold pointers, text is filled in when a frame is sent.
+ * serve it; of two sockets of one node the newer wins, also where each has a process of its own. Rows hold pointers, text is filled in when a frame is sent.
  */
 import type { Edge } from "../edge.ts";
 import { messageOf } from "../errors.ts";
+import { newId } from "../ids.ts";
+import { change } from "../store/change.ts";
 import { acknowledge, type CommandRecord, lastCommandSeq, listCommands } from "../store/commands.ts";
 import { nodeTopic, projectTopic } from "../store/keys.ts";
-import { readNode } from "../store/nodes.ts";
+import { putLink, readLink } from "../store/nodes.ts";
 import { readPermission } from "../store/permissions.ts";
 import { readPrompt } from "../store/prompts.ts";
 import { readWorkspace } from "../store/workspaces.ts";
@@ -51,6 +53,7 @@ class ControlLink {
   readonly #edge: Edge;
   readonly #socket: WebSocket;
   readonly #nodeId: string;
+  readonly #id = newId();
   /** Which session and project each workspace of this node has; null: none, or not of this node. */
   readonly #sessions = new Map<string, { sessionId: string; topic: string } | null>();
   #sentSeq: number | null = null;
@@ -113,7 +116,9 @@ class ControlLink {
     // What the agent has stored is acknowledged, also where the acknowledgement itself was lost.
     if (lastSeq > 0) await acknowledge(this.#edge.store, this.#nodeId, lastSeq);
     this.#sentSeq = lastSeq;
-    this.#generation ??= await this.#readGeneration();
+    // From here on an older link in whatever process finds that it is not the newest.
+    await change(this.#edge.store, (tx) => Promise.resolve(putLink(tx, this.#nodeId, this.#id)), this.#edge.clock);
+    this.#generation ??= (await readLink(this.#edge.store, this.#nodeId)).generation;
     this.#leave();
     this.#leave = this.#edge.live.onNews(nodeTopic(this.#nodeId), () => this.#sendCommands());
     this.#sendCommands();
@@ -123,7 +128,9 @@ class ControlLink {
   #sendCommands(): void {
     this.#sending = this.#sending.then(async () => {
       while (this.#sentSeq !== null && this.#socket.readyState === WebSocket.OPEN) {
-        if (await this.#readGeneration() !== this.#generation) return this.close(FENCED, "This node was given up.");
+        const { link, generation } = await readLink(this.#edge.store, this.#nodeId);
+        if (generation !== this.#generation) return this.close(FENCED, "This node was given up.");
+        if (link !== this.#id) return this.close(NEWER_SOCKET, "A newer link of this node took over.");
         const rows = await listCommands(this.#edge.store, this.#nodeId, this.#sentSeq);
         if (rows.length === 0) return;
         for (const row of rows) {
@@ -135,10 +142,6 @@ class ControlLink {
       this.#edge.log.warn("commands_not_sent", { nodeId: this.#nodeId, reason: messageOf(error) });
       this.close(1011, "The edge could not read its commands. Reconnect.");
     });
-  }
-
-  async #readGeneration(): Promise<number | null> {
-    return (await readNode(this.#edge.store, this.#nodeId))?.generation ?? null;
   }
 
   async #pass(frame: LiveFrame): Promise<void> {

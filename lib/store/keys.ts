@@ -56,6 +56,7 @@ export const credentialKey = (u: string, provider: string): Key => ["credential"
 export const nodeKey = (n: string): Key => ["node", n];
 export const nodeByOwnerKey = (u: string, n: string): Key => ["nodeByOwner", u, n];
 export const nodeLiveKey = (n: string): Key => ["nodeLive", n];
+export const nodeLinkKey = (n: string): Key => ["nodeLink", n];
 export const nodeBeatKey = (n: string): Key => ["nodeBeat", n];
 export const fleetKey = (u: string): Key => ["fleet", u];
 export const enrolmentKey = (hash: string): Key => ["enrolment", hash];

@@ -10,6 +10,7 @@ import {
   nodeBeatKey,
   nodeByOwnerKey,
   nodeKey,
+  nodeLinkKey,
   nodeLiveKey,
   nodeTopic,
   POINTER,
@@ -154,6 +155,21 @@ export async function readEnrolment(tx: Change, hash: string): Promise<Deno.KvEn
 /** Wakes the node's control link: there are commands, or it must look again. */
 export function pokeNode(tx: Change, nodeId: string, seq: number): void {
   tx.announce(nodeTopic(nodeId), ["command", seq]);
+}
+
+/** Names the newest control link of a node; those in other processes see it and close. */
+export function putLink(tx: Change, nodeId: string, link: string): void {
+  tx.set(nodeLinkKey(nodeId), { link });
+  pokeNode(tx, nodeId, 0);
+}
+
+/** The node's newest control link, and the generation that its agent must be of. */
+export async function readLink(
+  store: Store,
+  nodeId: string,
+): Promise<{ link: string | null; generation: number | null }> {
+  const [node, newest] = await store.kv.getMany<[NodeRecord, { link: string }]>([nodeKey(nodeId), nodeLinkKey(nodeId)]);
+  return { link: newest.value?.link ?? null, generation: node.value?.generation ?? null };
 }
 
 export function toNode(record: NodeRecord, beat: BeatRecord | null, now = Date.now()): Node {

@@ -36,7 +36,7 @@ async function purgeProject(store: Store, projectId: string): Promise<void> {
 
 /** Nobody takes them any more. */
 async function purgeCommands(store: Store, nodeId: string): Promise<void> {
-  for (const family of ["command", "commandHead", "commandAck"]) await deleteAll(store, [family, nodeId]);
+  for (const family of ["command", "commandHead", "commandAck", "nodeLink"]) await deleteAll(store, [family, nodeId]);
 }
 
 async function deleteAll(store: Store, prefix: Deno.KvKey): Promise<void> {
