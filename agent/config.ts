@@ -50,6 +50,7 @@ export const agentEnvironment = z.object({
   NODE_HARD_LIFETIME_MS: amount(86_400_000, 1),
   TURN_STALL_TIMEOUT_MS: amount(600_000, 1),
   TOOL_STALL_TIMEOUT_MS: amount(3_600_000, 1),
+  TURN_REPEATS_MAX: amount(25),
   PREWARM_POOL_SIZE: amount(1),
   MAX_SESSION_RSS_MB: amount(0),
   SESSION_IDLE_TIMEOUT_SECONDS: amount(1_800, 60),
@@ -94,6 +95,7 @@ export function readAgentConfig(environment: Environment) {
     nodeHardLifetimeMs: read.NODE_HARD_LIFETIME_MS,
     turnStallTimeoutMs: read.TURN_STALL_TIMEOUT_MS,
     toolStallTimeoutMs: read.TOOL_STALL_TIMEOUT_MS,
+    turnRepeatsMax: read.TURN_REPEATS_MAX,
     prewarmPoolSize: read.PREWARM_POOL_SIZE,
     /** Null: by the machine's memory. */
     maxSessionRssBytes: read.MAX_SESSION_RSS_MB === 0 ? null : read.MAX_SESSION_RSS_MB * MIB,

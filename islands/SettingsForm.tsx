@@ -89,6 +89,7 @@ export default function SettingsForm({ me, project, members, options }: Settings
         <div class="pair">
           <TextSetting settings={settings} name="maxCostUsdPerRun" label="Most cost of a run, in US$" numeric />
           <TextSetting settings={settings} name="maxMinutesPerRun" label="Most minutes of a run" numeric />
+          <TextSetting settings={settings} name="maxTurnsPerRun" label="Most turns of a run" numeric />
         </div>
         <p class="field-hint">
           Keys for models and providers are each person's own: <a class="link" href="/credentials">Credentials</a>.

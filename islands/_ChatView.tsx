@@ -43,7 +43,7 @@ export function ChatView() {
 }
 
 function Head({ session }: { session: Session }) {
-  const { store, actions, dialog } = useProjectPage();
+  const { project, store, actions, dialog } = useProjectPage();
   const task = session.taskId ? store.state.value.tasks[session.taskId] ?? null : null;
   const taskId = session.taskId ?? "";
   return (
@@ -51,6 +51,7 @@ function Head({ session }: { session: Session }) {
       session={session}
       task={task}
       node={store.state.value.nodes[task?.nodeId ?? ""] ?? null}
+      settings={project.settings}
       busy={actions.busy.value.has(taskId)}
       onRun={() => void actions.run(taskId)}
       onCancel={() => void actions.cancel(taskId)}

@@ -16,8 +16,11 @@ export type SettingName =
   | "codingAgent"
   | "permissionMode"
   | "askPolicy"
-  | "maxCostUsdPerRun"
-  | "maxMinutesPerRun";
+  | LimitName;
+
+type LimitName = typeof LIMITS[number];
+/** Numbers among the settings; nothing is no limit. */
+const LIMITS = ["maxCostUsdPerRun", "maxMinutesPerRun", "maxTurnsPerRun"] as const;
 
 type Note = { state: "saving" | "saved" } | { state: "failed"; message: string };
 
@@ -33,7 +36,7 @@ export class Settings {
   textOf(name: SettingName): string {
     const project = this.saved.value;
     if (name === "askPolicy") return policyOf(project.settings);
-    if (name !== "maxCostUsdPerRun" && name !== "maxMinutesPerRun") return project[name] ?? "";
+    if (!isLimit(name)) return project[name] ?? "";
     const limit = project.settings[name];
     return typeof limit === "number" ? String(limit) : "";
   }
@@ -72,7 +75,7 @@ export class Settings {
   #patch(name: SettingName, text: string): PatchProject | string {
     if (name === "defaultVmSize") return { defaultVmSize: (text || null) as PatchProject["defaultVmSize"] };
     if (name === "askPolicy") return { settings: withPolicy(this.saved.peek().settings, text) };
-    if (name !== "maxCostUsdPerRun" && name !== "maxMinutesPerRun") {
+    if (!isLimit(name)) {
       return text ? { [name]: text } as PatchProject : "This must not be empty.";
     }
     const { [name]: _, ...settings } = this.saved.peek().settings;
@@ -86,6 +89,10 @@ export class Settings {
   #note(name: SettingName, note: Note | undefined): void {
     this.notes.value = { ...this.notes.peek(), [name]: note };
   }
+}
+
+function isLimit(name: SettingName): name is LimitName {
+  return LIMITS.some((limit) => limit === name);
 }
 
 /** What is asked beside commands: "" nothing inside the checkout, `edits`, or `all` of it. */

@@ -5,6 +5,16 @@ import NodeList from "../islands/NodeList.tsx";
 import ProjectApp from "../islands/ProjectApp.tsx";
 import ProjectForm from "../islands/ProjectForm.tsx";
 import SettingsForm from "../islands/SettingsForm.tsx";
+import StopEverything from "../islands/StopEverything.tsx";
 import WorkspaceApp from "../islands/WorkspaceApp.tsx";
 
-export const islands = { AddMachine, CredentialList, NodeList, ProjectApp, ProjectForm, SettingsForm, WorkspaceApp };
+export const islands = {
+  AddMachine,
+  CredentialList,
+  NodeList,
+  ProjectApp,
+  ProjectForm,
+  SettingsForm,
+  StopEverything,
+  WorkspaceApp,
+};

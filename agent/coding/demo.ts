@@ -15,6 +15,8 @@ interface DemoSession {
   toolServers: string[];
   /** Aborted by session/cancel; one for each prompt. */
   turn: AbortController | null;
+  /** What the conversation is said to have cost, in all. */
+  spentUsd: number;
 }
 
 /** Serves ACP on stdin and stdout until stdin ends. */
@@ -61,7 +63,9 @@ interface Place {
 }
 
 function newSession({ cwd, mcpServers = [] }: Place, memory: DemoMemory): DemoSession {
-  return { cwd, memory, toolServers: mcpServers.map(({ name }) => name), turn: null };
+  const asked = memory.entries.filter(({ role }) => role === "user").flatMap(({ text }) => readInstructions(text));
+  const spentUsd = asked.reduce((sum, each) => sum + (each.kind === "spend" ? each.usd : 0), 0);
+  return { cwd, memory, toolServers: mcpServers.map(({ name }) => name), turn: null, spentUsd };
 }
 
 interface Prompted {
@@ -78,7 +82,11 @@ async function answer(client: AgentContext, prompted: Prompted) {
   const controller = own.turn = new AbortController();
   await memory.add({ role: "user", text });
   const said: string[] = [];
-  const turn: DemoTurn = { client, sessionId, cwd, toolServers, signal: controller.signal, said };
+  const spend = async (usd: number) => {
+    own.spentUsd += usd;
+    await tellUsage(client, sessionId, { used: 0, usd: own.spentUsd });
+  };
+  const turn: DemoTurn = { client, sessionId, cwd, toolServers, signal: controller.signal, said, spend };
   try {
     for (const instruction of readInstructions(text)) {
       if (controller.signal.aborted) break;
@@ -90,20 +98,28 @@ async function answer(client: AgentContext, prompted: Prompted) {
   }
   return {
     stopReason: controller.signal.aborted ? "cancelled" as const : "end_turn" as const,
-    ...await report(turn, text),
+    ...await report(turn, text, own.spentUsd),
   };
 }
 
-/** Usage in made-up tokens of four characters, and a cost of nothing. */
-async function report({ client, sessionId, said }: DemoTurn, text: string) {
+/** Usage in made-up tokens of four characters, and a cost of nothing but what was said to be spent. */
+async function report({ client, sessionId, said }: DemoTurn, text: string, usd: number) {
   const inputTokens = Math.ceil(text.length / 4);
   const outputTokens = Math.ceil(said.join("").length / 4);
   const totalTokens = inputTokens + outputTokens;
+  await tellUsage(client, sessionId, { used: totalTokens, usd });
+  return { usage: { inputTokens, outputTokens, totalTokens } };
+}
+
+async function tellUsage(
+  client: AgentContext,
+  sessionId: string,
+  { used, usd }: { used: number; usd: number },
+): Promise<void> {
   await client.notify(methods.client.session.update, {
     sessionId,
-    update: { sessionUpdate: "usage_update", used: totalTokens, size: 200_000, cost: { amount: 0, currency: "USD" } },
+    update: { sessionUpdate: "usage_update", used, size: 200_000, cost: { amount: usd, currency: "USD" } },
   });
-  return { usage: { inputTokens, outputTokens, totalTokens } };
 }
 
 async function openMemory(params: { cwd: string; sessionId: string }): Promise<DemoMemory> {

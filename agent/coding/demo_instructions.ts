@@ -28,6 +28,8 @@ export interface DemoTurn {
   signal: AbortSignal;
   /** What was said in this turn, for the memory. */
   said: string[];
+  /** Says that the conversation has cost so much more. */
+  spend: (usd: number) => Promise<void>;
 }
 
 /** Carries out one instruction. Throws a RequestError for `fail`, which ends the prompt with an error. */
@@ -53,6 +55,8 @@ export async function runInstruction(turn: DemoTurn, instruction: Instruction): 
       return await askAndRun(turn, instruction.text);
     case "stream":
       return await stream(turn, instruction);
+    case "spend":
+      return await turn.spend(instruction.usd);
     case "wait":
       return await wait(instruction.ms, turn.signal);
     case "extensions":

@@ -1,11 +1,13 @@
 /**
  * The language of the demo coding agent, one instruction a line:
  * `say TEXT` · `think TEXT` · `plan A; B; C` · `write PATH: TEXT` · `run COMMAND` · `stream N [MS]` · `wait MS` ·
- * `ask COMMAND` · `ask write PATH: TEXT` · `extensions` · `fail TEXT` · `crash`. Any other line is answered with a
+ * `ask COMMAND` · `ask write PATH: TEXT` · `spend USD` (says that it has cost so much) · `extensions` ·
+ * `fail TEXT` · `crash`. Any other line is answered with a
  * sentence that repeats it.
  */
 
 const STREAM_MAX = 100_000;
+const SPEND_MAX_USD = 1_000;
 const WAIT_MAX_MS = 3_600_000;
 const STREAM_PAUSE_MS = 20;
 
@@ -15,6 +17,7 @@ export type Instruction =
   | { kind: "write" | "askWrite"; path: string; text: string }
   | { kind: "stream"; count: number; pauseMs: number }
   | { kind: "wait"; ms: number }
+  | { kind: "spend"; usd: number }
   | { kind: "crash" | "extensions" };
 
 /** The instructions of a prompt, in order. Empty lines say nothing, nor do quoted ones: they tell of what was before. */
@@ -47,6 +50,8 @@ function readKnown(word: string, rest: string): Instruction | null {
       return readWrite(rest);
     case "wait":
       return /^\d+$/.test(rest) ? { kind: "wait", ms: Math.min(Number(rest), WAIT_MAX_MS) } : null;
+    case "spend":
+      return /^\d+(\.\d+)?$/.test(rest) ? { kind: "spend", usd: Math.min(Number(rest), SPEND_MAX_USD) } : null;
     case "stream":
       return readStream(rest);
     default:

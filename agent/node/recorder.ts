@@ -6,6 +6,7 @@ import type { RequestPermissionResponse } from "@agentclientprotocol/sdk/unstabl
 import type { Logger } from "../../lib/log.ts";
 import type { AskedPermission } from "../coding/acp.ts";
 import { allow } from "../coding/permissions.ts";
+import { Progress } from "../coding/progress.ts";
 import { closeInterrupted, type Step } from "../coding/transcript.ts";
 import { type Shelf, TranscriptWriter } from "../coding/transcript_writer.ts";
 import type { SessionUpdate } from "../coding/updates.ts";
@@ -23,6 +24,8 @@ export interface RecorderOptions {
   cwd: string;
   permissions: PermissionRules;
   desk: PermissionDesk;
+  /** So often a turn may do the same with the same result; 0: for ever. */
+  repeatsMax: number;
   outbox: Outbox;
   openMessages: OpenMessages;
   live: (frame: Frame) => void;
@@ -33,10 +36,12 @@ export class Recorder implements AsyncDisposable {
   readonly #options: RecorderOptions;
   readonly #live: LiveText;
   readonly #writer: TranscriptWriter;
+  readonly #progress: Progress;
 
   constructor(options: RecorderOptions) {
     this.#options = options;
     this.#live = new LiveText(options.live);
+    this.#progress = new Progress(options.repeatsMax);
     const { workspaceId, projectId, sessionId, cwd, log } = options;
     this.#writer = new TranscriptWriter({
       ids: { workspaceId, projectId, sessionId: sessionId ?? "", cwd },
@@ -50,7 +55,13 @@ export class Recorder implements AsyncDisposable {
     return this.#writer.lastAnswer;
   }
 
+  /** Why the coding agent gets nowhere, in a sentence; null while it does. */
+  get stuck(): string | null {
+    return this.#progress.stuck;
+  }
+
   take(update: SessionUpdate): void {
+    this.#progress.note(update);
     this.#show(this.#writer.take(update));
   }
 
@@ -70,6 +81,7 @@ export class Recorder implements AsyncDisposable {
   }
 
   startTurn(prompt: string): void {
+    this.#progress.reset();
     this.#writer.startTurn(prompt);
   }
 

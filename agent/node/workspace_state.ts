@@ -128,6 +128,7 @@ export class WorkspaceState implements AsyncDisposable {
         timeoutMs: facts.permissionTimeoutMs,
       },
       desk: this.desk,
+      repeatsMax: this.parts.config.turnRepeatsMax,
       outbox,
       openMessages,
       live,

@@ -21,9 +21,13 @@ export async function runPrompt(state: WorkspaceState, { row, signal }: Look): P
   const isTheirs = prompt.messageId !== runtime.prompt?.messageId && prompt.messageId !== row.facts?.ownPromptId;
   if (isTheirs) await recorder.addPrompt(prompt);
   const startedAtMs = typeof row.facts?.startedAtMs === "number" ? row.facts.startedAtMs : Date.now();
+  const isNew = row.acpSessionId !== null && !resumed;
+  // A conversation that begins anew counts its cost from nothing.
+  const costBaseUsd = isNew ? numberOf(row.facts?.costUsd) : numberOf(row.facts?.costBaseUsd);
+  const turns = numberOf(row.facts?.turns) + 1;
   await state.change((now) => {
     if (now.phase !== "ready" || signal.aborted) return null;
-    const facts = now.facts && { ...now.facts, startedAtMs };
+    const facts = now.facts && { ...now.facts, startedAtMs, costBaseUsd, turns };
     return { promptState: "running", acpSessionId: session.sessionId, facts };
   });
   if (signal.aborted) return;
@@ -37,6 +41,9 @@ export async function runPrompt(state: WorkspaceState, { row, signal }: Look): P
       prompt: row.acpSessionId === null || resumed ? asFirst(prompt, runtime) : withRecap(prompt, row.facts),
       limits: runtime.limits,
       startedAtMs,
+      costBaseUsd,
+      turns,
+      onCost: (costUsd) => state.tell.status({ costUsd }),
       onAccepted: () => state.tell.turn({ promptId: prompt.messageId, event: "accepted" }),
       signal,
     })
@@ -46,6 +53,10 @@ export async function runPrompt(state: WorkspaceState, { row, signal }: Look): P
   if (signal.aborted) return;
   const { stopReason: _, ...told } = report;
   await endTurn(state, endedFor === null ? report : { ...told, error: endedFor });
+}
+
+function numberOf(value: unknown): number {
+  return typeof value === "number" ? value : 0;
 }
 
 /** A run that goes on from another task's work begins with what was said there. */

@@ -184,7 +184,8 @@ export function isLive(task: { status: TaskStatus }): boolean {
 
 /** As the wire has it; `preview` cuts the description to what lists show. */
 export function toTask(record: TaskRecord, description: string, options: { preview?: boolean } = {}): Task {
-  const { v: _v, change: _c, runOptions: _r, promptId: _p, claimToken: _t, resumes: _s, retried: _a, ...rest } = record;
+  const { v: _v, change: _c, runOptions: _r, promptId: _p, claimToken: _t, resumes: _s, retried: _a, ...most } = record;
+  const { continues: _o, ...rest } = most;
   const { dues: _d, eventCount: _e, queuedAt: _q, ...shown } = rest;
   return {
     ...shown,

@@ -42,6 +42,7 @@ export async function readRuntime(edge: Edge, workspace: WorkspaceRecord): Promi
     limits: {
       maxCostUsd: numberOf(project?.settings.maxCostUsdPerRun),
       maxMinutes: numberOf(project?.settings.maxMinutesPerRun),
+      maxTurns: numberOf(project?.settings.maxTurnsPerRun),
     },
     credentials: await readRunCredentials(edge, workspace),
     gitCredential: await readGitCredential(edge, workspace),

@@ -1,6 +1,7 @@
 /** What is known of a run beside its messages: outcome, how long each phase took, and the machine it ran on. */
 import { useContext } from "preact/hooks";
 import type { Node } from "../wire/node.ts";
+import type { Project } from "../wire/project.ts";
 import type { Task } from "../wire/task.ts";
 import { ClockContext } from "./clock.ts";
 import { CopyButton } from "./CopyButton.tsx";
@@ -11,12 +12,22 @@ import { Popover } from "./Popover.tsx";
 import { duration } from "./time.ts";
 import { isLive } from "./views.ts";
 
-export function RunFacts({ task, node }: { task: Task; node: Node | null }) {
-  const spent = cost(task.costUsd);
+export interface RunFactsProps {
+  task: Task;
+  node: Node | null;
+  /** The project's settings, for what a run may cost and take. */
+  settings?: Project["settings"] | undefined;
+}
+
+export function RunFacts({ task, node, settings = {} }: RunFactsProps) {
+  const { maxCostUsdPerRun: most, maxMinutesPerRun: minutes } = settings;
+  const limit = typeof most === "number" ? ` of ${cost(most)}` : "";
+  const spent = cost(task.costUsd) || (limit && "$0");
   return (
     <>
       <Phases task={task} />
-      {spent ? <span title="Cost of this run">{spent}</span> : null}
+      {typeof minutes === "number" && isLive(task) ? <span class="limit">{`of ${minutes} min`}</span> : null}
+      {spent ? <span title="Cost of this run">{`${spent}${limit}`}</span> : null}
       {task.run > 1 ? <span>{`Run ${task.run}`}</span> : null}
       {task.outputBranch
         ? (

@@ -1,6 +1,7 @@
 /** What the selected session is about and how it goes: title, state, step, outcome, and what can be done now. */
 import { useContext } from "preact/hooks";
 import type { Node } from "../wire/node.ts";
+import type { Project } from "../wire/project.ts";
 import type { Session } from "../wire/session.ts";
 import type { Task } from "../wire/task.ts";
 import { SessionDot, StatusBadge } from "./Badge.tsx";
@@ -20,6 +21,8 @@ export interface SessionHeaderProps {
   task: Task | null;
   /** The machine of the task's run, where it is known. */
   node?: Node | null;
+  /** The project's settings. */
+  settings?: Project["settings"] | undefined;
   busy: boolean;
   onRun: () => void;
   onCancel: () => void;
@@ -46,7 +49,7 @@ export function SessionHeader(props: SessionHeaderProps) {
         {task && isLive(task) && task.executionStep
           ? <span class="step">{STEP[task.executionStep]}{task.executionStep === "running" ? "…" : ""}</span>
           : null}
-        {task ? <RunFacts task={task} node={node} /> : null}
+        {task ? <RunFacts task={task} node={node} settings={props.settings} /> : null}
         {isArchived(session)
           ? (
             <span class="archived">

@@ -1,6 +1,6 @@
 /** Sign-in, API keys, and what the page needs to know about the person and the platform. */
 import { z } from "zod";
-import { text, timestamp, uuid, vmSize } from "./common.ts";
+import { count, text, timestamp, uuid, vmSize } from "./common.ts";
 import { NAME_MAX } from "./limits.ts";
 
 export const loginBody = z.strictObject({ apiKey: z.string().trim().min(1, "must not be empty").max(200) });
@@ -42,3 +42,6 @@ export const options = z.object({
   limits: z.record(z.string(), z.number()),
 });
 export type Options = z.infer<typeof options>;
+
+/** How many of each were stopped. */
+export const stopped = z.object({ tasks: count, workspaces: count, nodes: count });

@@ -32,6 +32,11 @@ export const endpoints = {
   }),
   logout: endpoint("user", "POST /api/auth/logout", { summary: "End this login", status: 204 }),
   me: endpoint("user", "GET /api/me", { summary: "Who is signed in", answer: account.me }),
+  stopEverything: endpoint("user", "POST /api/me/stop", {
+    summary:
+      "Stop everything of yours: cancel your tasks, close what you opened by hand, let your machines go when empty",
+    answer: account.stopped,
+  }),
   options: endpoint("user", "GET /api/options", {
     summary: "What the forms may offer: coding agents, sizes, locations, limits",
     answer: account.options,

@@ -14,6 +14,7 @@ export type PermissionPolicy = z.infer<typeof permissionPolicy>;
 export const settings = z.looseObject({
   maxCostUsdPerRun: z.number().positive().max(10_000).optional(),
   maxMinutesPerRun: z.number().positive().max(10_080).optional(),
+  maxTurnsPerRun: z.int().positive().max(10_000).optional(),
   /** In mode `ask`: ask also before files of the checkout are read, or edited. */
   askBeforeReads: z.boolean().optional(),
   askBeforeEdits: z.boolean().optional(),

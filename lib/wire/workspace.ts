@@ -66,7 +66,11 @@ export const runtime = z.object({
   prompt: z.object({ messageId: uuid, text: z.string() }).nullable(),
   /** What the coding agent is told before the first prompt: what was said in the task that this one goes on from. */
   recap: z.string().nullable().default(null),
-  limits: z.object({ maxCostUsd: z.number().nullable(), maxMinutes: z.number().nullable() }),
+  limits: z.object({
+    maxCostUsd: z.number().nullable(),
+    maxMinutes: z.number().nullable(),
+    maxTurns: z.number().nullable().default(null),
+  }),
   /** Environment for the coding agent: model keys of the owner. Held in memory only. */
   credentials: z.record(z.string(), z.string()),
   /** The owner's, where it is for the repository's host; for the agent's own git alone. Held in memory only. */

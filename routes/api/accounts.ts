@@ -8,6 +8,7 @@ import { endLogin, startLogin } from "../../lib/auth/logins.ts";
 import { readOptions } from "../../lib/admin/options.ts";
 import { AppError } from "../../lib/errors.ts";
 import { listApiKeys, toApiKey, toUser, type UserRecord } from "../../lib/store/accounts.ts";
+import { stopEverything } from "../../lib/tasks/stop_everything.ts";
 import { endpoints } from "../../lib/wire/endpoints.ts";
 import { setLoginCookie } from "../_caller.ts";
 import type { App, AppEnv } from "../_context.ts";
@@ -17,6 +18,7 @@ export function mountAccounts(app: App): void {
   serve(app, endpoints.login, async ({ c, body }) => ({ user: toUser(await signIn(c, body.apiKey)) }));
   serve(app, endpoints.logout, async ({ c, userCaller }) => await signOut(c, userCaller));
   serve(app, endpoints.me, ({ user }) => Promise.resolve({ user: toUser(user) }));
+  serve(app, endpoints.stopEverything, ({ edge, user }) => stopEverything(edge, user.id));
   serve(app, endpoints.options, ({ edge }) => Promise.resolve(readOptions(edge)));
   serve(app, endpoints.listKeys, async ({ edge, user }) => {
     const keys = await listApiKeys(edge.store, user.id);

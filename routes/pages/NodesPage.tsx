@@ -1,6 +1,7 @@
 /** The machines of a person. */
 import AddMachine from "../../islands/AddMachine.tsx";
 import NodeList from "../../islands/NodeList.tsx";
+import StopEverything from "../../islands/StopEverything.tsx";
 import type { User } from "../../lib/wire/account.ts";
 import type { OwnNode } from "../../lib/wire/node.ts";
 import { Layout } from "../_layout.tsx";
@@ -19,6 +20,7 @@ export function NodesPage({ me, nodes, warnings = [], now = Date.now() }: NodesP
         <h1>Nodes</h1>
         <NodeList nodes={nodes} warnings={warnings} now={now} />
         <AddMachine />
+        <StopEverything />
       </main>
     </Layout>
   );

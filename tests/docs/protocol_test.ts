@@ -39,13 +39,13 @@ Deno.test("every frame and command of the control link stands in docs/protocol.m
 });
 
 Deno.test("the demo coding agent understands each line that docs/protocol.md teaches, and all that it does is there", async () => {
-  const examples: Record<string, string> = { N: "3", MS: "5", "[MS]": "5" };
+  const examples: Record<string, string> = { N: "3", USD: "0.5", MS: "5", "[MS]": "5" };
   const lines = firstCells(await readPart("The demo coding agent")).map((line) =>
     line.split(" ").map((word) => examples[word] ?? word).join(" ")
   );
   const kinds = readInstructions(lines.join("\n")).map(({ kind }) => kind === "askWrite" ? "ask" : kind);
   assertEquals(kinds, lines.map((line) => line.split(" ")[0]!));
-  const all = ["say", "think", "plan", "write", "run", "ask", "stream", "wait", "fail", "extensions", "crash"];
+  const all = ["say", "think", "plan", "write", "run", "ask", "stream", "wait", "fail", "extensions", "spend", "crash"];
   assertEquals([...new Set(kinds)].toSorted(), all.toSorted());
   const [other] = readInstructions("paint the fence");
   assert(other?.kind === "say");

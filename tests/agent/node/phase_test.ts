@@ -68,12 +68,20 @@ Deno.test("the heartbeat says what a workspace does in the words of the edge", (
 });
 
 Deno.test("a run ends at its limit of money or time, and not without one", () => {
-  const used = { costUsd: 1.5, startedAtMs: 0, now: 120_000 };
-  assertEquals(reachedLimit({ maxCostUsd: null, maxMinutes: null }, used), null);
-  assertEquals(reachedLimit({ maxCostUsd: 1.6, maxMinutes: 3 }, used), null);
-  assertEquals(reachedLimit({ maxCostUsd: 1.5, maxMinutes: 3 }, used), "The run reached its limit of 1.5 USD.");
-  assertEquals(reachedLimit({ maxCostUsd: 2, maxMinutes: 2 }, used), "The run reached its limit of 2 minutes.");
-  assertEquals(reachedLimit({ maxCostUsd: 2, maxMinutes: null }, { ...used, costUsd: null }), null);
+  const used = { costUsd: 1.5, startedAtMs: 0, turns: 2, now: 120_000 };
+  assertEquals(reachedLimit({ maxTurns: null, maxCostUsd: null, maxMinutes: null }, used), null);
+  assertEquals(reachedLimit({ maxTurns: null, maxCostUsd: 1.6, maxMinutes: 3 }, used), null);
+  assertEquals(
+    reachedLimit({ maxTurns: null, maxCostUsd: 1.5, maxMinutes: 3 }, used),
+    "The run reached its limit of 1.5 USD.",
+  );
+  assertEquals(
+    reachedLimit({ maxTurns: null, maxCostUsd: 2, maxMinutes: 2 }, used),
+    "The run reached its limit of 2 minutes.",
+  );
+  assertEquals(reachedLimit({ maxTurns: null, maxCostUsd: 2, maxMinutes: null }, { ...used, costUsd: null }), null);
+  const turns = (maxTurns: number) => reachedLimit({ maxTurns, maxCostUsd: null, maxMinutes: null }, used);
+  assertEquals([turns(2), turns(1)], [null, "The run reached its limit of 1 turn."]);
 });
 
 Deno.test("a coding agent that starts anew is told what was before, under the id of the same prompt", () => {

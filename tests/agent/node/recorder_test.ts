@@ -42,6 +42,7 @@ function withRecorder(
         cwd: "/home/ada/checkout",
         permissions: { mode, policy: { reads: true, edits: true }, timeoutMs: 60_000 },
         desk,
+        repeatsMax: 3,
         outbox,
         openMessages,
         live: (frame) => frames.push(frame),

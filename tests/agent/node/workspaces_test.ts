@@ -245,7 +245,9 @@ Deno.test("a start after a crash ends what the last life left running", async ()
 Deno.test("a run over its limit of time ends with that reason", async () => {
   await using set = await setUp();
   await using edge = new FakeEdge();
-  const task = edge.addTask(set.remote, "wait 60000", { limits: { maxCostUsd: null, maxMinutes: 0.005 } });
+  const task = edge.addTask(set.remote, "wait 60000", {
+    limits: { maxCostUsd: null, maxMinutes: 0.005, maxTurns: null },
+  });
   await using node = await startNode(set.path, edge);
   await node.workspaces.start(task.workspaceId, 1);
   const ended = await edge.untilCall("turn", { event: "ended" });

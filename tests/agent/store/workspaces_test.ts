@@ -23,7 +23,7 @@ const RUNTIME: Runtime = {
   permissionPolicy: { reads: true, edits: true },
   permissionTimeoutMs: 60_000,
   prompt: { messageId: SESSION, text: "say hello" },
-  limits: { maxCostUsd: null, maxMinutes: null },
+  limits: { maxCostUsd: null, maxMinutes: null, maxTurns: null },
   credentials: { MODEL_KEY: "sk-very-secret-value" },
   gitCredential: { host: "example.org", username: "ann", password: "very-secret-token" },
   wanted: "run",

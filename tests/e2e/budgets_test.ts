@@ -1,0 +1,124 @@
+/** What a run may cost, take and repeat is enforced on the node and shown on its task; everything can be stopped. */
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import type { Task } from "../../lib/wire/task.ts";
+import { startTestEdge, type TestEdge } from "../edge.ts";
+import { LiveClient } from "../live_client.ts";
+import { TestRepository } from "../repository.ts";
+
+interface Scene extends AsyncDisposable {
+  test: TestEdge;
+  live: LiveClient;
+  repository: TestRepository;
+  projectId: string;
+}
+
+async function openScene(settings: Record<string, unknown> = {}): Promise<Scene> {
+  const repository = await TestRepository.make();
+  const test = await startTestEdge({ agents: true });
+  const project = await test.addProject({ repositoryUrl: repository.path, settings });
+  const live = await LiveClient.open(test, project.id);
+  return {
+    test,
+    live,
+    repository,
+    projectId: project.id,
+    async [Symbol.asyncDispose]() {
+      await live[Symbol.asyncDispose]();
+      await test[Symbol.asyncDispose]();
+      await repository[Symbol.asyncDispose]();
+    },
+  };
+}
+
+async function submit(scene: Scene, description: string): Promise<{ taskId: string; sessionId: string }> {
+  const answer = await scene.test.admin.call(`POST /api/projects/${scene.projectId}/tasks/submit`, { description });
+  assertEquals(answer.status, 202, JSON.stringify(answer.body));
+  return answer.body;
+}
+
+async function runToEnd(scene: Scene, description: string): Promise<Task> {
+  return await scene.live.task((await submit(scene, description)).taskId, "completed", "failed", "cancelled");
+}
+
+Deno.test("a run over its cost is ended in the middle, and its task says why and what it cost", async () => {
+  await using scene = await openScene({ maxCostUsdPerRun: 1.5 });
+  const within = await runToEnd(scene, "spend 1\nspend 0.25\nsay Within.");
+  assertEquals([within.status, within.costUsd], ["completed", 1.25]);
+  const over = await runToEnd(scene, "spend 1\nspend 0.75\nrun sleep 600\nsay Never.");
+  assertEquals([over.status, over.errorMessage, over.costUsd], [
+    "failed",
+    "The run reached its limit of 1.5 USD.",
+    1.75,
+  ]);
+});
+
+Deno.test("what a run costs is on its task while it goes on", async () => {
+  await using scene = await openScene();
+  const { taskId, sessionId } = await submit(scene, "spend 0.42\nrun sleep 600");
+  await scene.live.until(
+    "the cost",
+    (frame) => frame.type === "task.updated" && frame.task.id === taskId && frame.task.costUsd === 0.42,
+  );
+  await scene.test.admin.call(`POST /api/projects/${scene.projectId}/sessions/${sessionId}/stop`);
+  assertEquals((await scene.live.task(taskId, "cancelled")).costUsd, 0.42);
+});
+
+Deno.test("the cost of all turns counts, so a prompt after the limit is not run", async () => {
+  await using scene = await openScene({ maxCostUsdPerRun: 1 });
+  const { taskId, sessionId } = await submit(scene, "wait 1500\nspend 1");
+  await scene.live.task(taskId, "in_progress");
+  const path = `/api/projects/${scene.projectId}/sessions/${sessionId}` as const;
+  await scene.test.admin.call(`POST ${path}/prompts`, { messageId: crypto.randomUUID(), text: "write more.txt: more" });
+  const task = await scene.live.task(taskId, "completed", "failed");
+  assertEquals([task.status, task.errorMessage], ["failed", "The run reached its limit of 1 USD."]);
+  const { items } = (await scene.test.admin.call(`GET ${path}/messages`)).body;
+  assert(!items.some((message: { role: string }) => message.role === "tool"), "nothing was done for it");
+});
+
+Deno.test("a run over its turns and one over its minutes fail with that reason", async () => {
+  await using scene = await openScene({ maxTurnsPerRun: 1 });
+  const { taskId, sessionId } = await submit(scene, "wait 1500");
+  await scene.live.task(taskId, "in_progress");
+  const path = `/api/projects/${scene.projectId}/sessions/${sessionId}/prompts` as const;
+  await scene.test.admin.call(`POST ${path}`, { messageId: crypto.randomUUID(), text: "say two" });
+  const turns = await scene.live.task(taskId, "completed", "failed");
+  assertEquals([turns.status, turns.errorMessage], ["failed", "The run reached its limit of 1 turn."]);
+
+  await scene.test.admin.call(`PATCH /api/projects/${scene.projectId}`, { settings: { maxMinutesPerRun: 0.01 } });
+  const minutes = await runToEnd(scene, "run sleep 600");
+  assertEquals([minutes.status, minutes.errorMessage], ["failed", "The run reached its limit of 0.01 minutes."]);
+});
+
+Deno.test("a coding agent that goes round in circles is ended, and the task says what it did", async () => {
+  await using scene = await openScene();
+  const task = await runToEnd(scene, `${"run false\n".repeat(25)}run sleep 600`);
+  assertEquals(task.status, "failed");
+  assertStringIncludes(task.errorMessage!, "made no progress: it did the same 25 times with the same result (false)");
+});
+
+Deno.test("stop everything cancels one person's runs, closes what they opened, and lets their machines go", async () => {
+  await using scene = await openScene();
+  const { test, live, projectId } = scene;
+  const running = await submit(scene, "write kept.txt: kept\nrun sleep 600");
+  await live.task(running.taskId, "in_progress");
+  const opened = await test.admin.call("POST /api/workspaces", { projectId });
+  assertEquals(opened.status, 201, JSON.stringify(opened.body));
+  const member = await test.addUser("member");
+  assertEquals((await member.call("POST /api/me/stop")).body, { tasks: 0, workspaces: 0, nodes: 0 });
+  assertEquals(
+    (await test.admin.call(`GET /api/projects/${projectId}/tasks/${running.taskId}`)).body.status,
+    "in_progress",
+  );
+
+  const { status, body } = await test.admin.call("POST /api/me/stop");
+  assertEquals([status, body.tasks, body.workspaces], [200, 1, 1]);
+  assert(body.nodes >= 1);
+  const cancelled = await live.task(running.taskId, "cancelled");
+  const { items } = (await test.admin.call("GET /api/nodes")).body;
+  assert(items.every((node: { draining: boolean; status: string }) => node.draining || node.status === "destroying"));
+  const events = await test.admin.call(`GET /api/projects/${projectId}/tasks/${running.taskId}/events`);
+  assertEquals(events.body.items.at(-1).reason, "Everything was stopped.");
+  const workspace = (await test.admin.call(`GET /api/workspaces/${cancelled.workspaceId}`)).body;
+  assert(workspace.keptUntil !== null, "the work of a cancelled run can be looked at");
+  assertEquals((await test.admin.call("POST /api/me/stop")).body, { tasks: 0, workspaces: 0, nodes: 0 });
+});
