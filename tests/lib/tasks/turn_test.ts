@@ -161,7 +161,7 @@ Deno.test("a prompt that nobody takes fails the run, it does not wait for ever",
   bench.test.skewMs += bench.edge.config.PROMPT_WAIT_TIMEOUT_MS - 100;
   await ask(bench, run, "hello?");
   await bench.pass(101);
-  await bench.pass(bench.edge.config.AGENT_START_TIMEOUT_MS + 1);
+  for (let tries = 0; tries < 2; tries++) await bench.pass(bench.edge.config.AGENT_START_TIMEOUT_MS + 1);
   assertEquals(await bench.states(run), ["failed", "error kept", "active 1", "error"]);
   assertMatch((await bench.task(run)).errorMessage!, /did not take the prompt/);
   assertEquals(await promptStates(bench, run), ["failed"]);
