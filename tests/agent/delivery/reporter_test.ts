@@ -94,7 +94,7 @@ Deno.test("T021-8 a 429 is tried again, and Retry-After wins over our own wait",
     edge.script = failFirst(1, () => new Response(null, { status: 429, headers: { "retry-after": "0" } }));
     await outbox.enqueue(makeRows(1));
     start({ msgRetryInitialIntervalMs: 600_000, msgRetryMaxIntervalMs: 600_000 });
-    await outbox.whenEmpty(WORKSPACE);
+    await outbox.whenEmpty(WORKSPACE, AbortSignal.timeout(60_000));
     assertEquals(edge.contents(WORKSPACE), ["message 1"]);
     assertEquals(await deadLetters(db), []);
   }));
