@@ -1,10 +1,11 @@
 /** A run and its chat session: one for each task, from the first write on. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { failCommits, overtakeRead } from "../../fakes/failing_store.ts";
+import { listCommands } from "../../../lib/store/commands.ts";
 import { readProject } from "../../../lib/store/projects.ts";
 import { listLiveWorkspaces } from "../../../lib/store/workspaces.ts";
 import { openWorkspace } from "../../../lib/tasks/open_workspace.ts";
-import { releaseWorkspace } from "../../../lib/tasks/release.ts";
+import { discardWorkspace, releaseWorkspace } from "../../../lib/tasks/release.ts";
 import { startBench } from "./fixture.ts";
 
 Deno.test("T031-1 a submitted task has its session, with its id and title, in the same write", async () => {
@@ -125,4 +126,21 @@ Deno.test("a workspace opened by hand that is gone before its session is made ge
   assertEquals([workspace.status, workspace.sessionId], ["stopped", null]);
   const sessions = await bench.test.admin.call(`GET /api/projects/${projectId}/sessions`);
   assertEquals(sessions.body.items, []);
+});
+
+Deno.test("a workspace opened by hand that is closed before its node is told ends, and its node is not told to begin", async () => {
+  await using bench = await startBench({ still: true });
+  const { edge } = bench;
+  const close = async () => {
+    for await (const id of listLiveWorkspaces(edge.store)) await discardWorkspace(edge, id);
+  };
+  const store = overtakeRead(edge.store, (key) => key[0] === "workspace", close);
+  const body = { repositoryUrl: "https://git.example.org/team/app.git" };
+  const opening = { userId: bench.test.admin.user.id, project: null, body, idempotency: null };
+  const { id, nodeId, status } = await openWorkspace({ ...edge, store }, opening);
+  assertEquals(status, "stopping");
+  assertEquals((await listCommands(edge.store, nodeId, 0)).map(({ kind }) => kind), ["workspace.stop"]);
+  await bench.settle();
+  await bench.pass(edge.config.WORKSPACE_STOP_TIMEOUT_MS + 1);
+  assertEquals((await bench.workspace(id)).status, "stopped", "also when the node never confirms it");
 });
