@@ -97,7 +97,7 @@ export class TurnOutput implements AsyncDisposable {
     if ("content" in update && typeof update.content === "string") this.#countText(update.content);
     const step = this.#tell(this.#writer.take(update));
     if (update.sessionUpdate === "agent_message_chunk") this.#say(update.content, step.open?.messageId ?? null);
-    if (step.open?.role === "tool") this.#announce(step.open);
+    if (step.open?.role === "tool" && hasInput(step.open)) this.#announce(step.open);
   }
 
   /** Nobody is asked here: what a coding agent wants to do it may do once, and that is recorded. */
@@ -198,6 +198,12 @@ function toMessage(row: OutboxRow, isOpen: boolean): HistoryMessage {
   if (row.toolMetadata) message.tool = toDisplay(row.toolMetadata, row.content);
   if (isOpen || row.flags?.interrupted) message.partial = true;
   return message;
+}
+
+/** Some tell of a call while its model still writes what it is called with. */
+function hasInput({ toolMetadata }: OutboxRow): boolean {
+  const input = toolMetadata?.input;
+  return typeof input !== "object" || input === null || Object.keys(input).length > 0;
 }
 
 function toDisplay(tool: ToolMetadata, output: string): ToolUseDisplay {
