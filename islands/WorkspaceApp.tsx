@@ -203,6 +203,7 @@ function Panes({ workspace, page, isOwner }: PanesProps) {
         <ChangesPane
           workspaceId={workspace.id}
           shown={shown === "changes"}
+          ready={workspace.status !== "creating"}
           ended={ended}
           news={page?.store.selected.value?.lastSeq ?? 0}
         />
@@ -211,6 +212,7 @@ function Panes({ workspace, page, isOwner }: PanesProps) {
         <TerminalPane
           workspaceId={workspace.id}
           shown={shown === "terminal"}
+          ready={workspace.status !== "creating"}
           ended={isOwner ? ended : "Only the owner of the machine gets a terminal in it."}
         />
       </Panel>

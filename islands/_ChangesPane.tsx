@@ -1,6 +1,6 @@
 /**
- * What git says of the workspace, read when the pane is looked at, when the conversation goes on, and on demand; never
- * more often than a machine should be asked.
+ * What git says of the workspace, read when the pane is looked at, when the conversation goes on, again after a failure,
+ * and on demand; never more often than a machine should be asked.
  */
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
@@ -16,15 +16,19 @@ const PATIENCE_MS = 4_000;
 export interface ChangesPaneProps {
   workspaceId: string;
   shown: boolean;
+  /** The files are there. */
+  ready: boolean;
   /** Why there is nothing to read (any more); null: there is. */
   ended: string | null;
   /** Another value: something may have changed. */
   news: number;
 }
 
-export function ChangesPane({ workspaceId, shown, ended, news }: ChangesPaneProps) {
+export function ChangesPane({ workspaceId, shown, ready, ended, news }: ChangesPaneProps) {
   const git = useSignal<GitAnswer | null>(null);
   const failure = useSignal<string | null>(null);
+  /** Counts them, so that each is followed by another try. */
+  const failures = useSignal(0);
   const busy = useSignal(false);
   const read = async () => {
     if (busy.peek()) return;
@@ -34,21 +38,27 @@ export function ChangesPane({ workspaceId, shown, ended, news }: ChangesPaneProp
       failure.value = null;
     } catch (error) {
       failure.value = sentenceOf(error);
+      failures.value++;
     }
     busy.value = false;
   };
   useEffect(() => {
-    if (!shown || ended) return;
+    if (!shown || !ready || ended) return;
     if (!git.peek() && !failure.peek()) return void read();
     const timer = setTimeout(read, PATIENCE_MS);
     return () => clearTimeout(timer);
-  }, [shown, news, ended]);
+  }, [shown, ready, news, ended, failures.value]);
 
   return (
     <div class="changes-pane" tabIndex={0} role="region" aria-label="Changes">
       <div class="pane-bar">
         <h2>Changes</h2>
-        <button type="button" class="button small" disabled={busy.value || ended !== null} onClick={() => void read()}>
+        <button
+          type="button"
+          class="button small"
+          disabled={busy.value || !ready || ended !== null}
+          onClick={() => void read()}
+        >
           {busy.value ? <span class="spinner" aria-hidden="true" /> : <Icon name="retry" />}
           Refresh
         </button>

@@ -9,6 +9,8 @@ export interface TerminalPaneProps {
   workspaceId: string;
   /** The pane is in view: then it is drawn, and opened when it is seen for the first time. */
   shown: boolean;
+  /** The files are there. */
+  ready: boolean;
   /** Why there can be no shell (any more); null: there can. */
   ended: string | null;
 }
@@ -16,15 +18,16 @@ export interface TerminalPaneProps {
 const CONNECTING: TerminalState = { kind: "connecting" };
 const NOT_LOADED: TerminalState = { kind: "closed", text: "The terminal could not be loaded.", again: true };
 
-export function TerminalPane({ workspaceId, shown, ended }: TerminalPaneProps) {
+export function TerminalPane({ workspaceId, shown, ready, ended }: TerminalPaneProps) {
   const place = useRef<HTMLDivElement>(null);
   const leave = useRef<HTMLButtonElement>(null);
   const state = useSignal<TerminalState>(CONNECTING);
   const screen = useRef<TerminalScreen | null>(null);
   /** Counts the shells that were asked for. */
   const wanted = useSignal(0);
-  if (shown && wanted.peek() === 0 && !ended) wanted.value = 1;
-
+  useEffect(() => {
+    if (shown && ready && !ended && wanted.peek() === 0) wanted.value = 1;
+  }, [shown, ready, ended]);
   useEffect(() => {
     if (wanted.value === 0) return;
     return open(place.current!, {
@@ -42,9 +45,7 @@ export function TerminalPane({ workspaceId, shown, ended }: TerminalPaneProps) {
   const { value: now } = state;
   return (
     <div class="terminal-pane">
-      {ended && now.kind !== "open" && wanted.value === 0
-        ? <Notice kind="info" title="No terminal">{ended}</Notice>
-        : null}
+      {ended && wanted.value === 0 ? <Notice kind="info" title="No terminal">{ended}</Notice> : null}
       {now.kind === "closed" && wanted.value > 0
         ? (
           <Notice
@@ -60,7 +61,13 @@ export function TerminalPane({ workspaceId, shown, ended }: TerminalPaneProps) {
         : null}
       <div class="terminal" ref={place} data-state={now.kind} role="group" aria-label="Terminal" />
       <div class="terminal-foot">
-        <span role="status">{now.kind === "connecting" && wanted.value > 0 ? "Connecting to the machine…" : ""}</span>
+        <span role="status">
+          {now.kind !== "connecting" || ended
+            ? ""
+            : ready
+            ? "Connecting to the machine…"
+            : "The files are on their way…"}
+        </span>
         <span class="terminal-hint" id="terminal-hint">
           <kbd>Ctrl</kbd>+<kbd>Shift</kbd>+<kbd>L</kbd> leaves the terminal
         </span>

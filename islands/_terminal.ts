@@ -3,7 +3,7 @@
  * Loaded only where a terminal is opened, so it brings nothing but the library; the socket is another part.
  */
 import { type ITheme, Terminal } from "@xterm/xterm";
-import { makeStrictly, strictDocument } from "./_strict_document.ts";
+import { letSpansBeStyled, withNonce } from "./_strict_styles.ts";
 
 const SCROLLBACK_LINES = 5_000;
 const SCROLLBAR_PX = 14;
@@ -27,7 +27,6 @@ export class TerminalScreen implements Disposable {
     this.#place = place;
     this.#scheme = matchMedia("(prefers-color-scheme: dark)");
     this.#terminal = new Terminal({
-      documentOverride: strictDocument(document),
       scrollback: SCROLLBACK_LINES,
       fontFamily: getComputedStyle(place).fontFamily,
       fontSize: 13,
@@ -36,8 +35,8 @@ export class TerminalScreen implements Disposable {
       screenReaderMode: true,
       theme: this.#scheme.matches ? DARK : LIGHT,
     });
-    // A part of it does not heed the document that it was given.
-    makeStrictly(document, () => this.#terminal.open(place));
+    letSpansBeStyled();
+    withNonce(document, () => this.#terminal.open(place));
     this.#terminal.textarea?.setAttribute("aria-label", "Terminal");
     this.#fit();
     this.#follow(events);

@@ -17,7 +17,8 @@ import { listen } from "../routes/_listen.ts";
 import { createApp } from "../routes/mod.ts";
 import { FakeProvider } from "./fakes/provider.ts";
 
-const NO_PAGE: Manifest = {
+/** A page without files: for those who ask for none. */
+export const NO_PAGE: Manifest = {
   version: 1,
   entry: "/e",
   stylesheet: "/s",
@@ -163,7 +164,8 @@ export async function startTestEdge(options: TestEdgeOptions = {}): Promise<Test
 function agentEnvironment(): Record<string, string> {
   const names = ["PATH", "HOME", "LANG", "DENO_DIR", "TMPDIR"];
   const kept = names.flatMap((name) => Deno.env.get(name) ? [[name, Deno.env.get(name)!]] : []);
-  return { ...Object.fromEntries(kept), GIT_ALLOW_FILE: "1", ISOLATE_WORKSPACES: "0" };
+  // A shell that reads nothing of whoever runs the tests.
+  return { ...Object.fromEntries(kept), SHELL: "/bin/sh", GIT_ALLOW_FILE: "1", ISOLATE_WORKSPACES: "0" };
 }
 
 /** A caller of the API with this key. */

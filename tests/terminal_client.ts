@@ -13,12 +13,11 @@ export class TerminalClient implements AsyncDisposable {
   /** Bytes of output that came. */
   bytes = 0;
   readonly frames: TerminalOutputFrame[] = [];
-  /** The code it was closed with; below 1000 the status of an answer that refused it. */
-  readonly closed: Promise<number>;
   /** Output is taken as it comes. */
   taking = true;
   readonly #socket: WebSocket;
   readonly #decoder = new TextDecoder();
+  readonly #closed: Promise<number>;
   #changed = Promise.withResolvers<void>();
 
   constructor(url: string, client: Pick<Client, "key">, at: { workspaceId: string; cols?: number; rows?: number }) {
@@ -28,11 +27,16 @@ export class TerminalClient implements AsyncDisposable {
       perMessageDeflate: false,
     });
     this.#socket.on("message", (data, isBinary) => this.#take(data, isBinary));
-    this.closed = new Promise((resolve) => {
+    this.#closed = new Promise((resolve) => {
       this.#socket.on("error", (error) => resolve(Number(/\d{3}/.exec(error.message)?.[0] ?? 0)));
       this.#socket.on("close", (code) => resolve(code));
     });
-    void this.closed.then(() => this.#tell());
+    void this.#closed.then(() => this.#tell());
+  }
+
+  /** The code it was closed with; below 1000 the status of an answer that refused it. */
+  get closed(): Promise<number> {
+    return this.#inTime("its end", this.#closed);
   }
 
   type(text: string): void {
@@ -59,24 +63,12 @@ export class TerminalClient implements AsyncDisposable {
   }
 
   async until(what: string, fits: () => boolean): Promise<void> {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const late = new Promise<never>((_, reject) => {
-      const came = () => `${JSON.stringify(this.text.slice(-500))} ${JSON.stringify(this.frames)}`;
-      timer = setTimeout(() => reject(new Error(`waited in vain for ${what}; came: ${came()}`)), WAIT_MAX_MS);
-    });
-    try {
-      while (!fits()) {
-        if (this.#socket.readyState === 3) throw new Error(`closed while waiting for ${what}; came: ${this.text}`);
-        await Promise.race([this.#changed.promise, late]);
-      }
-    } finally {
-      clearTimeout(timer);
-    }
+    await this.#inTime(what, this.#lookUntil(what, fits));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#socket.close();
-    await this.closed;
+    await this.#closed;
   }
 
   #take(data: Uint8Array, isBinary: boolean): void {
@@ -86,6 +78,26 @@ export class TerminalClient implements AsyncDisposable {
       if (this.taking) this.send({ type: "ack", bytes: this.bytes });
     } else this.frames.push(terminalOutputFrame.parse(JSON.parse(String(data))));
     this.#tell();
+  }
+
+  async #lookUntil(what: string, fits: () => boolean): Promise<void> {
+    while (!fits()) {
+      if (this.#socket.readyState === 3) throw new Error(`closed while waiting for ${what}; came: ${this.text}`);
+      await this.#changed.promise;
+    }
+  }
+
+  async #inTime<T>(what: string, work: Promise<T>): Promise<T> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<never>((_, reject) => {
+      const came = () => `${JSON.stringify(this.text.slice(-500))} ${JSON.stringify(this.frames)}`;
+      timer = setTimeout(() => reject(new Error(`waited in vain for ${what}; came: ${came()}`)), WAIT_MAX_MS);
+    });
+    try {
+      return await Promise.race([work, late]);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   #tell(): void {

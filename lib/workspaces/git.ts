@@ -15,7 +15,7 @@ const COME_MS = 5_000;
 const ANSWER_MS = 20_000;
 /** So long an answer counts as of now; a machine that did not answer is left alone for longer. */
 const FRESH_MS = 1_000;
-const FAILED_MS = 5_000;
+const AWAY_MS = 5_000;
 const ANSWERS_MAX = 200;
 
 interface Asked {
@@ -38,8 +38,12 @@ export function readGit(edge: Edge, workspace: WorkspaceRecord): Promise<GitAnsw
   const asked: Asked = { answer: ask(edge, workspace), freshUntil: null };
   all.set(workspace.id, asked);
   const keep = (forMs: number) => void (asked.freshUntil = edge.clock() + forMs);
-  asked.answer.then(() => keep(FRESH_MS), () => keep(FAILED_MS));
+  asked.answer.then(() => keep(FRESH_MS), (error) => keep(isAway(error) ? AWAY_MS : FRESH_MS));
   return asked.answer;
+}
+
+function isAway(error: unknown): boolean {
+  return error instanceof AppError && error.code === "node_unreachable";
 }
 
 async function ask(edge: Edge, workspace: WorkspaceRecord): Promise<GitAnswer> {

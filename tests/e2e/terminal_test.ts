@@ -7,7 +7,12 @@ import { join } from "node:path";
 import { findProcesses } from "../../lib/end_processes.ts";
 import { listProcesses } from "../../lib/processes.ts";
 import { TERMINAL_WINDOW_BYTES, TERMINALS_PER_WORKSPACE } from "../../lib/wire/relay.ts";
-import { startTestEdge, type TestEdge } from "../edge.ts";
+import { Hono } from "hono";
+import { sweep } from "../../lib/scheduler/sweep.ts";
+import type { App } from "../../routes/_context.ts";
+import { listen, type Listening } from "../../routes/_listen.ts";
+import { createApp } from "../../routes/mod.ts";
+import { NO_PAGE, startTestEdge, type TestEdge } from "../edge.ts";
 import { LiveClient } from "../live_client.ts";
 import { TestRepository } from "../repository.ts";
 import { TerminalClient } from "../terminal_client.ts";
@@ -20,9 +25,13 @@ interface Place extends AsyncDisposable {
 }
 
 /** A workspace by hand on a real agent, its checkout made. */
-async function openPlace(env: Record<string, string> = {}): Promise<Place> {
+async function openPlace(
+  env: Record<string, string> = {},
+  prepare: (test: TestEdge) => void = () => {},
+): Promise<Place> {
   const repository = await TestRepository.make();
   const test = await startTestEdge({ agents: true, env });
+  prepare(test);
   const project = await test.addProject({ repositoryUrl: repository.path });
   const live = await LiveClient.open(test, project.id);
   const opened = await test.admin.call("POST /api/workspaces", { projectId: project.id });
@@ -168,6 +177,49 @@ Deno.test("only the owner of the machine gets a terminal; a member sees live mes
   await test.admin.call(`DELETE /api/projects/${projectId}/members/${member.user.id}`);
   assertEquals(await following.closed, 4403);
   assertEquals((await member.call(git)).status, 404);
+});
+
+Deno.test("the page is for whoever may see the workspace, and offers a terminal to the owner of its machine alone", async () => {
+  await using place = await openPlace();
+  const { test, projectId, workspaceId } = place;
+  const member = await test.addUser("member");
+  await test.admin.call(`POST /api/projects/${projectId}/members`, { login: "member" });
+  const read = async (key: string) => {
+    const headers = { authorization: `Bearer ${key}`, accept: "text/html" };
+    const response = await fetch(`${test.url}/workspaces/${workspaceId}`, { headers });
+    return { status: response.status, text: await response.text() };
+  };
+  const [own, seen] = [await read(test.admin.key), await read(member.key)];
+  assertEquals([own.status, seen.status], [200, 200]);
+  const sentence = "Only the owner of the machine gets a terminal in it.";
+  assertEquals([own.text.includes(sentence), seen.text.includes(sentence)], [false, true]);
+  assertEquals((await read((await test.addUser("stranger")).key)).status, 404);
+});
+
+Deno.test("an agent whose call came to another instance finds the one that holds the relay", async () => {
+  let astray = 0;
+  const front = Promise.withResolvers<Listening>();
+  await using place = await openPlace({}, (test) => {
+    // The same store, and a memory of its own: a second instance.
+    const parts = { manifest: () => NO_PAGE, serveStatic: () => Promise.resolve(null), sweep: () => sweep(test.edge) };
+    const first = createApp({ edge: test.edge, ...parts });
+    const second = createApp({ edge: { ...test.edge }, ...parts });
+    const app: App = new Hono();
+    app.all("*", (c) => {
+      const isAstray = c.req.path.includes("/relay/") && astray < 3;
+      if (isAstray) astray++;
+      return (isAstray ? second : first).fetch(c.req.raw, c.env);
+    });
+    const listening = listen(app, { port: 0, hostname: "127.0.0.1" });
+    test.edge.config.publicUrl = `http://127.0.0.1:${listening.addr.port}`;
+    front.resolve(listening);
+  });
+  await using listening = await front.promise;
+  await using terminal = new TerminalClient(`http://127.0.0.1:${listening.addr.port}`, place.test.admin, place);
+  await terminal.ready();
+  terminal.type("echo fou''nd\r");
+  await terminal.shows(/found/);
+  assertEquals(astray, 3);
 });
 
 Deno.test("a terminal closes when its person's key is revoked", async () => {

@@ -2,9 +2,11 @@
 import { assert, assertEquals } from "@std/assert";
 // @ts-types="../../../agent/node/ws.d.ts"
 import WebSocket from "ws";
+import { signNodeToken } from "../../../lib/auth/tokens.ts";
 import { serveTerminal, type TerminalOptions } from "../../../lib/workspaces/terminal.ts";
 import { readWorkspace } from "../../../lib/store/workspaces.ts";
 import { change } from "../../../lib/store/change.ts";
+import { listCommands } from "../../../lib/store/commands.ts";
 import { nodeKey } from "../../../lib/store/keys.ts";
 import { type NodeRecord, putNode } from "../../../lib/store/nodes.ts";
 import { type RelayToAgentFrame, relayToAgentFrame, type RelayToEdgeFrame } from "../../../lib/wire/relay.ts";
@@ -19,8 +21,12 @@ class RawRelay implements AsyncDisposable {
   readonly #socket: WebSocket;
   #changed = Promise.withResolvers<void>();
 
-  constructor({ agent, test }: RunningTask, relayId: string, token = agent.registered!.callbackToken) {
-    const url = `${test.url.replace("http", "ws")}/api/nodes/${agent.nodeId}/relay/${relayId}`;
+  constructor(
+    { agent, test }: RunningTask,
+    relayId: string,
+    { token = agent.registered!.callbackToken, nodeId = agent.nodeId }: { token?: string; nodeId?: string } = {},
+  ) {
+    const url = `${test.url.replace("http", "ws")}/api/nodes/${nodeId}/relay/${relayId}`;
     this.#socket = new WebSocket(url, { headers: { authorization: `Bearer ${token}` }, perMessageDeflate: false });
     this.#socket.on("message", (data, isBinary) => {
       if (isBinary) this.typed += String(data);
@@ -77,16 +83,22 @@ Deno.test("what is typed, drawn and resized passes in both directions as it is",
 });
 
 Deno.test("a relay that this instance does not hold is closed with 4404, and so is one of another node or used twice", async () => {
-  await using running = await startRunningTask();
+  const binary = { AGENT_BINARY_URL_X64: "https://example.org/agent", AGENT_BINARY_SHA256_X64: "ab".repeat(32) };
+  await using running = await startRunningTask({ env: binary });
   await using unknown = new RawRelay(running, crypto.randomUUID());
   assertEquals(await unknown.closed, 4404);
   await using terminal = openTerminal(running);
   const { relayId } = await running.agent.command("relay.open");
+  const nodeId = (await running.test.admin.call("POST /api/nodes", {})).body.node.id as string;
+  const { edge } = running.test;
+  const token = await signNodeToken(edge.keyring, { node: nodeId, generation: 1 }, edge.clock());
+  await using neighbour = new RawRelay(running, relayId, { nodeId, token });
+  assertEquals(await neighbour.closed, 4404);
   await using first = new RawRelay(running, relayId);
   await first.until(() => first.frames.length > 0);
   await using second = new RawRelay(running, relayId);
   assertEquals(await second.closed, 4404);
-  await using stranger = new RawRelay(running, relayId, running.test.admin.key);
+  await using stranger = new RawRelay(running, relayId, { token: running.test.admin.key });
   assertEquals(await stranger.closed, 401);
   first.send({ type: "ready" });
   await terminal.ready();
@@ -155,9 +167,14 @@ Deno.test("a call that an agent was away for is no call any more", async () => {
   await agent.unlink();
   {
     await using terminal = openTerminal(running);
-    // The reader goes before anybody comes.
-    await new Promise<void>((resolve) => setTimeout(resolve));
-    void terminal;
+    // The reader has called, and goes before anybody comes.
+    const wasCalled = async () =>
+      (await listCommands(test.edge.store, agent.nodeId, 0)).some(({ kind }) => kind === "relay.open");
+    for (const deadline = Date.now() + 60_000; !await wasCalled();) {
+      assert(Date.now() < deadline, "nobody was called");
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    terminal.drop();
   }
   const before = agent.commands.length;
   test.skewMs = 120_000;
