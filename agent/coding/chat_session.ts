@@ -52,6 +52,8 @@ export interface SessionCounters {
 
 interface Turn {
   isInterrupted: boolean;
+  /** Its end has been told. */
+  isOver: boolean;
   done: Promise<void>;
 }
 
@@ -149,7 +151,7 @@ export class ChatSession implements ManagedSession, AsyncDisposable {
   /** Begins a turn. Answers false when one is under way. */
   ask(text: string): boolean {
     if (this.#turn) return false;
-    const turn: Turn = { isInterrupted: false, done: Promise.resolve() };
+    const turn: Turn = { isInterrupted: false, isOver: false, done: Promise.resolve() };
     this.#turn = turn;
     this.lastActiveAtMs = Date.now();
     turn.done = this.#run(turn, text).finally(() => {
@@ -209,7 +211,8 @@ export class ChatSession implements ManagedSession, AsyncDisposable {
 
   /** Where a turn is under way, an empty piece of its answer: whoever just came sees that more follows. */
   showTurn(): void {
-    if (this.#turn) this.#output.emit((seq) => makeFrame("stream_delta", { session_id: this.id, delta: "", seq }));
+    if (!this.#turn || this.#turn.isOver) return;
+    this.#output.emit((seq) => makeFrame("stream_delta", { session_id: this.id, delta: "", seq }));
   }
 
   /** Keeps the record with these changes. */
@@ -259,6 +262,7 @@ export class ChatSession implements ManagedSession, AsyncDisposable {
   }
 
   #emitEnd(turn: Turn, end: TurnEnd | null): void {
+    turn.isOver = true;
     const id = { session_id: this.id };
     const isOver = end !== null && "stopReason" in end && end.stopReason !== "cancelled";
     if (isOver) {

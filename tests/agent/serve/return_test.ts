@@ -44,6 +44,19 @@ Deno.test("who comes back while a tool runs in silence is told that a turn is un
   assertEquals(third.frames.filter(({ type }) => type === "stream_delta"), []);
 });
 
+Deno.test("an interrupt while a lost coding agent is started again ends the turn, and nothing is asked of it", async () => {
+  await using server = await TestServer.start();
+  await using client = await server.connect();
+  const id = await client.create();
+  await client.turn(id, "crash");
+  const from = client.frames.length;
+  client.say(id, `run touch ${server.folder}/asked`);
+  client.send({ type: "interrupt", session_id: id });
+  assertEquals((await client.end(id, from)).type, "stream_interrupted");
+  assertEquals(said(await client.turn(id, "say here")), "here");
+  assertEquals(await Deno.stat(`${server.folder}/asked`).catch(() => null), null);
+});
+
 Deno.test("a session that another window ends is told to both, and takes neither from its other sessions", async () => {
   await using server = await TestServer.start({ env: { PREWARM_POOL_SIZE: "2" } });
   await using first = await server.connect();

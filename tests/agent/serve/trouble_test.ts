@@ -23,7 +23,7 @@ Deno.test("a coding agent that hangs in its handshake fails its own session in t
     await using server = await TestServer.start({
       folder,
       env: { CODING_AGENT_COMMAND: command },
-      config: { prewarmTimeoutMs: 1_500 },
+      config: { prewarmTimeoutMs: 5_000 },
     });
     await using client = await server.connect();
     const first = await client.create();
