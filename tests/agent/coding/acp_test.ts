@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import type { RequestPermissionResponse } from "@agentclientprotocol/sdk/unstable";
 import { AcpSession } from "../../../agent/coding/acp.ts";
 import { Prewarm } from "../../../agent/coding/prewarm.ts";
 import { availableProfiles, findProfile } from "../../../agent/coding/profiles.ts";
@@ -125,3 +126,22 @@ async function pidOf(session: AcpSession): Promise<number> {
   await session.prompt(`run echo $PPID > ${folder.path}/pid`, NOTHING);
   return Number(await Deno.readTextFile(`${folder.path}/pid`));
 }
+
+Deno.test("what is asked in a turn that is cancelled waits for no answer, and does not happen", async () => {
+  await using folder = await temporaryFolder();
+  const asked = Promise.withResolvers<void>();
+  const recorded = record();
+  recorded.events.onPermission = ({ signal }) => {
+    const { promise, resolve } = Promise.withResolvers<RequestPermissionResponse>();
+    signal.addEventListener("abort", () => resolve({ outcome: { outcome: "cancelled" } }));
+    asked.resolve();
+    return promise;
+  };
+  await using session = await openDemo(folder.path, recorded);
+  const turn = session.prompt("ask touch never.txt", NOTHING);
+  await asked.promise;
+  session.cancel();
+  const end = await turn;
+  assert("stopReason" in end && end.stopReason === "cancelled", JSON.stringify(end));
+  await assertRejects(() => Deno.stat(`${folder.path}/never.txt`), Deno.errors.NotFound);
+});

@@ -18,3 +18,30 @@ Deno.test("silence ends a turn, and a machine's clock that is set forward is no 
     watchdog.stop();
   }
 });
+
+Deno.test("while somebody is asked silence means nothing, and the time for an answer to a cancellation still counts", async () => {
+  const stalls: number[] = [];
+  const stalled = Promise.withResolvers<void>();
+  const watchdog = new Watchdog(LIMITS, (afterMs) => {
+    stalls.push(afterMs);
+    stalled.resolve();
+  });
+  try {
+    const [first, second] = [watchdog.hold(), watchdog.hold()];
+    first[Symbol.dispose]();
+    // Several times the limit, while one of two still waits.
+    await new Promise((resolve) => setTimeout(resolve, 4 * LIMITS.turnStallTimeoutMs));
+    assertEquals(stalls, []);
+    second[Symbol.dispose]();
+    await stalled.promise;
+    assertEquals(stalls.length >= 1, true);
+  } finally {
+    watchdog.stop();
+  }
+  const ended = Promise.withResolvers<number>();
+  const cancelled = new Watchdog(LIMITS, ended.resolve);
+  using _hold = cancelled.hold();
+  cancelled.limitTo(50);
+  await ended.promise;
+  cancelled.stop();
+});
