@@ -1,4 +1,7 @@
-/** Waiting between tries: exponential growth with full jitter, so that many who failed together do not return together. */
+/**
+ * Waiting between tries: exponential growth with jitter over the upper half, so that many who failed together do not
+ * return together.
+ */
 
 export interface BackoffRange {
   initialMs: number;

@@ -47,20 +47,16 @@ Deno.test("a report ends with an answer or a refusal, and is tried again for eve
   assertEquals(decideReport("unreachable").kind, "retry");
 });
 
-Deno.test("waits grow to the longest interval, and after long failure stay there until a success", () => {
-  const patience = new Patience({
-    msgRetryInitialIntervalMs: 100,
-    msgRetryMaxIntervalMs: 1_000,
-    msgRetryMaxElapsedTimeMs: 5_000,
-  });
-  const isIn = (ms: number, ceiling: number) =>
-    assertEquals(ms >= ceiling / 2 && ms <= ceiling, true, `${ms} of ${ceiling}`);
-  isIn(patience.failed(0), 100);
-  isIn(patience.failed(1), 200);
-  isIn(patience.failed(2), 400);
-  isIn(patience.failed(5_001), 1_000);
-  assertEquals(patience.failed(5_002, 3), 3);
-  isIn(patience.failed(900_000), 1_000);
-  patience.succeeded();
-  isIn(patience.failed(900_001), 100);
+Deno.test("waits lie between the shortest interval and one that doubles, and after long failure are the longest", () => {
+  const config = { msgRetryInitialIntervalMs: 100, msgRetryMaxIntervalMs: 1_000, msgRetryMaxElapsedTimeMs: 5_000 };
+  const waits = (random: number) => {
+    const patience = new Patience(config, () => random);
+    const grown = [0, 1, 2, 3, 4, 5_000].map((now) => patience.failed(now));
+    const worn = [patience.failed(5_001), patience.failed(5_002, 3), patience.failed(900_000)];
+    patience.succeeded();
+    return [...grown, ...worn, patience.failed(900_001)];
+  };
+  assertEquals(waits(0), [100, 100, 100, 100, 100, 100, 1_000, 3, 1_000, 100]);
+  assertEquals(waits(1), [200, 400, 800, 1_000, 1_000, 1_000, 1_000, 3, 1_000, 200]);
+  assertEquals(waits(0.5).slice(0, 4), [150, 250, 450, 550]);
 });
