@@ -39,7 +39,8 @@ async function main(): Promise<number> {
 
 async function tell(result: SeedResult): Promise<void> {
   const verdict = result.faults.length === 0 ? "ok  " : "FAIL";
-  say(`${verdict} seed ${result.seed}: ${result.messages} messages, ${result.ms} ms; ${result.plan}`);
+  const bounded = result.bounded > 0 ? `, ${result.bounded} cut and bounded` : "";
+  say(`${verdict} seed ${result.seed}: ${result.messages} messages${bounded}, ${result.ms} ms; ${result.plan}`);
   if (result.faults.length === 0) return;
   for (const fault of result.faults) say(`     ${fault}`);
   const file = await Deno.makeTempFile({ prefix: `chaos-${result.seed}-`, suffix: ".log" });
