@@ -11,6 +11,7 @@ export const MARK = "HEARTH_SESSION";
  */
 const TAG_MIN = 20_000;
 const TAG_MAX = 819_000;
+const QUEUE_LIMIT = /^Max msgqueue size +(\w+) +(\w+) /m;
 
 export interface Identity {
   pid: number;
@@ -42,6 +43,13 @@ export function tagOf(mark: string): number {
   let hash = 2_166_136_261;
   for (const byte of new TextEncoder().encode(mark)) hash = Math.imul(hash ^ byte, 16_777_619) >>> 0;
   return TAG_MIN + hash % (TAG_MAX - TAG_MIN);
+}
+
+/** Whether children of this program can be given that second mark: a limit that was lowered cannot be raised again. */
+export async function canTag(mark: string): Promise<boolean> {
+  const limits = await readText("/proc/self/limits");
+  const hard = limits?.match(QUEUE_LIMIT)?.[2];
+  return hard === "unlimited" || Number(hard ?? 0) >= tagOf(mark);
 }
 
 /**
@@ -97,7 +105,7 @@ async function readMark(pid: number): Promise<string | null> {
 
 async function readTag(pid: number): Promise<number | null> {
   const limits = await readText(`/proc/${pid}/limits`);
-  const [, soft, hard] = limits?.match(/^Max msgqueue size +(\d+) +(\d+) /m) ?? [];
+  const [, soft, hard] = limits?.match(QUEUE_LIMIT) ?? [];
   return soft !== undefined && soft === hard ? Number(soft) : null;
 }
 

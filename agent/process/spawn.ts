@@ -3,7 +3,7 @@
  * group reaches all of it and never us), and marks by which stragglers are found again: one in the environment, one
  * that a changed environment does not take away. A child may run as a user of its own, without any privilege.
  */
-import { type Identity, MARK, readProcess, tagOf } from "../../lib/processes.ts";
+import { canTag, type Identity, MARK, readProcess, tagOf } from "../../lib/processes.ts";
 import { findProgram } from "./find_program.ts";
 
 export interface SpawnOptions {
@@ -57,7 +57,7 @@ export function argvAs(user: ProcessUser): string[] {
 
 /** Both helpers become the program, so its pid stays the one that was started. */
 async function argvOf(command: string, { args, env, mark, user }: SpawnOptions): Promise<string[]> {
-  const tags = mark !== undefined && await findProgram("prlimit", env.PATH) !== null;
+  const tags = mark !== undefined && await canTag(mark) && await findProgram("prlimit", env.PATH) !== null;
   // Behind a helper a missing program would be an exit code.
   if ((tags || user) && await findProgram(command, env.PATH) === null) {
     throw new Deno.errors.NotFound(`there is no program ${command}`);

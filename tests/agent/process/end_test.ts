@@ -122,3 +122,18 @@ Deno.test("a program that is not there is told as such, with the marks before it
     Deno.errors.NotFound,
   );
 });
+
+Deno.test("inside a session of another agent, where the limit is lowered already, children are started all the same", async () => {
+  const spawn = new URL("../../../agent/process/spawn.ts", import.meta.url).href;
+  const script = `const { spawnChild } = await import("${spawn}");
+    const env = { PATH: "/usr/bin:/bin" };
+    const { process } = await spawnChild("sh", { args: ["-c", "echo started"], cwd: "/", env, mark: "a/b" });
+    const [out] = await Promise.all([new Response(process.stdout).text(), process.stderr.cancel(), process.stdin.close()]);
+    Deno.stdout.writeSync(new TextEncoder().encode(out));`;
+  const config = new URL("../../../deno.json", import.meta.url).pathname;
+  const program = ["--msgqueue=1000:1000", "--", Deno.execPath(), "eval", "--config", config, script];
+  const root = Deno.uid() === 0 ? ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--"] : [];
+  const [command, ...args] = [...root, "prlimit", ...program];
+  const { stdout, stderr } = await new Deno.Command(command!, { args, stdin: "null" }).output();
+  assertEquals(new TextDecoder().decode(stdout), "started\n", new TextDecoder().decode(stderr));
+});
