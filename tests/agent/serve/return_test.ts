@@ -1,20 +1,12 @@
 /** Who comes back to a session: after a drop in a silent turn, after it was let go, after nobody watched it. */
 import { assert, assertEquals } from "@std/assert";
 import { listProcesses, selectMarked } from "../../../lib/processes.ts";
+import { eventually } from "../node/node_harness.ts";
 import type { Client } from "./server.ts";
 import { said, TestServer } from "./server.ts";
 import { shellAgent } from "./shell_agent.ts";
 
 const OFTEN = { memoryEveryMs: 100, durationEveryMs: 50 };
-const WAIT_MAX_MS = 60_000;
-
-async function eventually(look: () => Promise<boolean> | boolean): Promise<void> {
-  for (const deadline = performance.now() + WAIT_MAX_MS; !await look();) {
-    if (performance.now() > deadline) throw new Error(`waited in vain for: ${look}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}
-
 const numbers = (client: Client) =>
   client.frames.flatMap((frame) => "seq" in frame && "session_id" in frame && frame.seq > 0 ? [frame.seq] : []);
 

@@ -1,16 +1,8 @@
 /** A coding agent that hangs before it is ready, a service that refuses starts, a disk that fills. */
 import { assert, assertEquals } from "@std/assert";
+import { eventually } from "../node/node_harness.ts";
 import { said, TestServer } from "./server.ts";
 import { shellAgent } from "./shell_agent.ts";
-
-const WAIT_MAX_MS = 60_000;
-
-async function eventually(look: () => Promise<boolean> | boolean): Promise<void> {
-  for (const deadline = performance.now() + WAIT_MAX_MS; !await look();) {
-    if (performance.now() > deadline) throw new Error(`waited in vain for: ${look}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}
 
 const ANSWER = `update '{"sessionUpdate":"agent_message_chunk","messageId":"m","content":{"type":"text","text":"yes"}}'
   answer '{"stopReason":"end_turn"}'`;
