@@ -26,13 +26,19 @@ export interface Finding {
 
 /** Every check, in the order in which a person would put things right. */
 export async function examine(config: AgentConfig): Promise<Finding[]> {
-  const [git, agents, disk, edge] = await Promise.all([
+  const [machine, edge] = await Promise.all([examineMachine(config), checkEdge(config.controlPlaneUrl)]);
+  return [describeNode(config), ...machine, ...edge];
+}
+
+/** What can be said of a machine that belongs to no edge yet. */
+export async function examineMachine(config: AgentConfig): Promise<Finding[]> {
+  const [git, agents, isolation, disk] = await Promise.all([
     checkGit(config),
     checkCodingAgents(config),
+    checkIsolation(config),
     checkDisk(config.dataDir),
-    checkEdge(config.controlPlaneUrl),
   ]);
-  return [describeNode(config), git, ...agents, ...await checkIsolation(config), disk, ...edge];
+  return [git, ...agents, ...isolation, disk];
 }
 
 /** The findings as lines for a terminal. */

@@ -13,6 +13,9 @@ const END_MAX_MS = 15_000;
 /** Running turns are given 30 s, and then their processes have to end. */
 const SERVE_END_MAX_MS = 60_000;
 
+/** What stands for a node where there is none: the doctor asks nothing of it. */
+const NO_NODE = { NODE_ID: "00000000-0000-7000-8000-000000000000", CONTROL_PLANE_URL: "http://127.0.0.1" };
+
 const HELP = `hearth-agent ${AGENT_VERSION}
 
 Usage: hearth-agent COMMAND
@@ -107,9 +110,12 @@ async function untilSignal(limitMs: number, work: (stop: AbortSignal) => Promise
 }
 
 async function runDoctor(): Promise<number> {
-  const config = readAgentConfig(Deno.env.toObject());
-  const { describeFindings, examine } = await import("./doctor.ts");
-  const findings = await examine(config);
+  const { describeFindings, examine, examineMachine } = await import("./doctor.ts");
+  const environment = Deno.env.toObject();
+  const isNode = environment.NODE_ID || environment.CONTROL_PLANE_URL;
+  const findings = isNode
+    ? await examine(readAgentConfig(environment))
+    : await examineMachine(readAgentConfig({ ...NO_NODE, ...environment }));
   print(describeFindings(findings));
   return findings.every((finding) => finding.ok) ? 0 : 1;
 }

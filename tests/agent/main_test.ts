@@ -224,6 +224,14 @@ Deno.test("doctor says of each thing whether it is in order, and what to do wher
     assert(!bad.out.includes(BOOTSTRAP));
   }));
 
+Deno.test("doctor looks at a machine that belongs to no edge as well", async () => {
+  const { code, out } = await runAgent(["doctor"]);
+  assertEquals(code, 0, out);
+  assertMatch(out, /^ok {5}git: /m);
+  assertMatch(out, /^ok {5}OpenCode: /m);
+  assertEquals(/edge|clock|node:/.test(out), false, out);
+});
+
 Deno.test("doctor says which version of a coding agent is there, and whether a person is signed in to it", () =>
   withEdge(async (edge, dataDir) => {
     const bin = `${dataDir}-bin`;
