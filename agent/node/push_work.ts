@@ -2,12 +2,13 @@
 import { messageOf } from "../../lib/errors.ts";
 import type { GitCredential } from "../../lib/wire/credential.ts";
 import type { TaskCallback } from "../../lib/wire/task.ts";
-import type { WorkspaceRow } from "../store/workspaces.ts";
+import type { RuntimeFacts, WorkspaceRow } from "../store/workspaces.ts";
 import { commitLeftovers } from "./leftovers.ts";
+import { openPullRequest } from "./pull_request.ts";
 import { sentence } from "./tell.ts";
 import { checkoutOf, type WorkspaceParts } from "./workspace_parts.ts";
 
-export type Outputs = Pick<TaskCallback, "outputBranch" | "outputCommit" | "warning">;
+export type Outputs = Pick<TaskCallback, "outputBranch" | "outputCommit" | "outputPrUrl" | "warning">;
 
 export interface PushWorkOptions {
   row: WorkspaceRow;
@@ -32,11 +33,19 @@ export async function pushWork(parts: WorkspaceParts, options: PushWorkOptions):
     const { repositoryUrl } = facts;
     const pushed = await mirrors.push({ workspaceId, repositoryUrl, path, branch, base, user, credential, signal });
     if ("warning" in pushed) return { warning: sentence(pushed.warning) };
-    if ("commit" in pushed) return { outputBranch: branch, outputCommit: pushed.commit };
+    if ("commit" in pushed) {
+      const pullRequest = { repositoryUrl, branch, base: facts.baseBranch, credential, ...describe(facts) };
+      const outputPrUrl = await openPullRequest(pullRequest, parts.log);
+      return { outputBranch: branch, outputCommit: pushed.commit, ...outputPrUrl !== null && { outputPrUrl } };
+    }
     // Nothing new: what an earlier run pushed is still what this task has to show.
     return base !== null && base === facts.outputCommit ? { outputBranch: branch, outputCommit: base } : {};
   } catch (error) {
     signal.throwIfAborted();
     return { warning: sentence(`The work could not be committed and pushed: ${messageOf(error)}`) };
   }
+}
+
+function describe({ title, taskId }: RuntimeFacts): { title: string; body: string } {
+  return { title: title || "Work of the coding agent", body: `Hearth-Task: ${taskId}` };
 }
