@@ -12,17 +12,21 @@ async function main(args: string[]): Promise<number> {
   return await provideAdapters(wanted, (line) => Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`))) ? 0 : 1;
 }
 
-/** Installs what is missing, and tells `say` what it does and what could not be had. Answers whether all are there. */
+/**
+ * Installs what is missing, and tells `say` what it does and what could not be had. After one that could not, the others
+ * are not waited for: the reason is most likely the network. Answers whether all are there.
+ */
 export async function provideAdapters(wanted: PackageId[], say: (line: string) => void): Promise<boolean> {
-  let isWhole = true;
-  for (const id of wanted) {
+  const missing = wanted.filter((id) => programFolder(id) === null);
+  for (const [i, id] of missing.entries()) {
     const { spec, megabytes } = PACKAGES[id];
-    if (programFolder(id) !== null) continue;
     say(`${spec} is missing: installing it with npm, about ${megabytes} MB.`);
     const why = await installPackage(id);
     if (why === null) continue;
-    isWhole = false;
     say(`${spec} could not be installed (${why}). The tests that drive it are skipped.`);
+    const others = missing.slice(i + 1).map((other) => PACKAGES[other].spec);
+    if (others.length > 0) say(`Nor are those run that drive ${others.join(", ")}.`);
+    return false;
   }
-  return isWhole;
+  return true;
 }

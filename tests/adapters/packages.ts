@@ -25,7 +25,7 @@ export const PACKAGES: Record<PackageId, Package> = {
 /** What the suite installs by itself; the others only on demand. */
 export const SUITE_PACKAGES: PackageId[] = ["claude", "opencode"];
 
-const INSTALL_MAX_MS = 5 * 60_000;
+const INSTALL_MAX_MS = 3 * 60_000;
 const REASON_MAX_CHARS = 300;
 
 /** The folder that holds the program of an installed package, for the PATH; null when it is not installed. */
@@ -66,7 +66,7 @@ export async function installPackage(id: PackageId): Promise<string | null> {
 }
 
 async function runNpm(spec: string, cwd: string): Promise<string | null> {
-  const args = ["install", "--no-fund", "--no-audit", "--fetch-retries=1", "--fetch-timeout=60000", "--", spec];
+  const args = ["install", "--no-fund", "--no-audit", "--fetch-retries=1", "--fetch-timeout=30000", "--", spec];
   const signal = AbortSignal.timeout(INSTALL_MAX_MS);
   try {
     const { success, stderr } = await new Deno.Command("npm", { args, cwd, stdin: "null", signal }).output();
