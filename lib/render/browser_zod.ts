@@ -1,8 +1,9 @@
 /**
  * Makes zod small enough for the browser, as a plugin of the bundler. The schemas import `{ z }`, which keeps all of
  * zod in a bundle (80 kB compressed); as a namespace import, and with the making of schemas marked as pure, only what
- * is used stays. The conversion to JSON Schema and the English sentences for issues are never used in a browser and are
- * left out. The build fails when either no longer applies.
+ * is used stays. What is never used in a browser is left out: the conversion to JSON Schema, the English sentences for
+ * issues, and the code with which schemas of objects would compile themselves. The build fails when any of it no longer
+ * applies.
  */
 import type { Plugin } from "esbuild";
 
@@ -18,6 +19,8 @@ const UNUSED_FILES = 3;
 /** `z.string().email()` and its like, old spellings that no schema here uses: each would keep its format in the bundle. */
 const METHODS_OF = /[\\/]zod[\\/]v4[\\/]classic[\\/]schemas\.js$/;
 const FORMAT_METHOD = /^ {4}\w+\(params\) \{\n {8}return this\.check\(core\._\w+\(Zod\w+, params\)\);\n {4}\},?\n/gm;
+/** Schemas of objects write code for themselves where they may; the page's policy never lets them. */
+const COMPILED = "core.$ZodObjectJIT.init(";
 
 export function browserZod(): Plugin {
   return {
@@ -45,8 +48,12 @@ export function browserZod(): Plugin {
       });
       build.onLoad({ filter: METHODS_OF }, async ({ path }) => {
         const source = await Deno.readTextFile(path);
-        const contents = source.replaceAll(FORMAT_METHOD, "");
-        if (contents === source) return { errors: [{ text: `expected methods of string formats in ${path}` }] };
+        const interpreted = source.replace(COMPILED, "core.$ZodObject.init(");
+        if (interpreted === source) {
+          return { errors: [{ text: `expected objects that compile themselves in ${path}` }] };
+        }
+        const contents = interpreted.replaceAll(FORMAT_METHOD, "");
+        if (contents === interpreted) return { errors: [{ text: `expected methods of string formats in ${path}` }] };
         return { contents, loader: "js" };
       });
       build.onEnd((result) => {
