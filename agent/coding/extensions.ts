@@ -46,12 +46,14 @@ const mcpFile = z.object({ mcpServers: z.record(z.string(), z.unknown()).default
 export interface LoadOptions {
   /** Where programs are looked for. */
   path: string;
+  /** The folder is somebody's who may not read what we may: a `mcp.json` that is a link is left out. */
+  isForeign?: boolean;
   log: Logger;
 }
 
 /** Everything found in `projectDir` now. */
 export async function loadExtensions(projectDir: string, options: LoadOptions): Promise<Extensions> {
-  const mcpServers = await readServers(`${projectDir}/mcp.json`, options.log);
+  const mcpServers = await readServers(`${projectDir}/mcp.json`, options);
   // A path in it is meant from the project's folder, where the coding agent starts it.
   const full = (command: string) => command.includes("/") ? resolve(projectDir, command) : command;
   const onPath = await Promise.all(mcpServers.map(({ command }) => findProgram(full(command), options.path)));
@@ -87,7 +89,11 @@ export function describeExtensions(extensions: Extensions): ExtensionInfo {
   };
 }
 
-async function readServers(path: string, log: Logger): Promise<ToolServer[]> {
+async function readServers(path: string, { log, isForeign }: LoadOptions): Promise<ToolServer[]> {
+  if (isForeign && (await Deno.lstat(path).catch(() => null))?.isSymlink) {
+    log.warn("extension.link_not_followed", { path });
+    return [];
+  }
   const text = await readText(path);
   if (text === null) return [];
   let read: z.infer<typeof mcpFile>;

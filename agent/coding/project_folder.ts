@@ -10,6 +10,8 @@ import { type Extensions, loadExtensions, usableServers } from "./extensions.ts"
 export interface ProjectFolderOptions {
   /** Where the programs of tool servers are looked for. */
   searchPath: string;
+  /** It belongs to a user of its own, who may be hostile: nothing is written to it, and no link in it is followed. */
+  isForeign?: boolean;
   log: Logger;
 }
 
@@ -27,11 +29,11 @@ export class ProjectFolder implements AsyncDisposable {
     this.#links = new ExtensionLinks(path, options.log);
   }
 
-  /** What lies there now; skills and commands are linked when this resolves. */
+  /** What lies there now; skills and commands are linked when this resolves, unless the folder is foreign. */
   async load(): Promise<{ extensions: Extensions; place: Place }> {
-    const { searchPath, log } = this.#options;
-    const extensions = await loadExtensions(this.path, { path: searchPath, log });
-    await this.#links.update(extensions);
+    const { searchPath, isForeign = false, log } = this.#options;
+    const extensions = await loadExtensions(this.path, { path: searchPath, isForeign, log });
+    if (!isForeign) await this.#links.update(extensions);
     return { extensions, place: { cwd: this.path, mcpServers: usableServers(extensions) } };
   }
 

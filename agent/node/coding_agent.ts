@@ -31,7 +31,11 @@ export class CodingAgent implements ManagedSession, AsyncDisposable {
     this.mark = `${db.instanceId}/${workspaceId}`;
     this.#process = new AgentProcess(this.mark);
     const searchPath = config.childEnvironment.PATH ?? "";
-    this.#project = new ProjectFolder(checkoutOf(db, workspaceId), { searchPath, log: log.with({ workspaceId }) });
+    this.#project = new ProjectFolder(checkoutOf(db, workspaceId), {
+      searchPath,
+      isForeign: parts.users.isOn,
+      log: log.with({ workspaceId }),
+    });
   }
 
   get processes(): ManagedSession["processes"] {
@@ -56,7 +60,6 @@ export class CodingAgent implements ManagedSession, AsyncDisposable {
     let place: Place = { cwd: this.#project.path, mcpServers: [] };
     const start = async () => {
       ({ place } = await this.#project.load());
-      await this.#parts.users.adopt(this.id, ["checkout/.claude", "checkout/.git/info"]);
       return await this.#start(runtime, place.cwd);
     };
     return await this.#process.open(start, () => ({

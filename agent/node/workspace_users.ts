@@ -1,8 +1,9 @@
 /**
  * The user of a workspace. Where the agent is root and workspaces are isolated, each one's processes run as a user of
  * their own, with a home and a folder for temporary files of their own, and reach nothing of the agent's or of other
- * workspaces. Who it is is written nowhere but in the ownership of the workspace's folder. Of a mirror, only the
- * workspaces that were cloned from it can read, by a group of its own.
+ * workspaces. Who it is is written nowhere but in the ownership of the checkout. The folder around it stays the agent's,
+ * so that nobody can put a link in the checkout's place. Of a mirror, only the workspaces that were cloned from it can
+ * read, by a group of its own.
  */
 import type { Logger } from "../../lib/log.ts";
 import { messageOf } from "../../lib/errors.ts";
@@ -65,7 +66,7 @@ export class WorkspaceUsers {
   /** Who a workspace's processes run as; undefined where it is nobody special. */
   async find(workspaceId: string): Promise<ProcessUser | undefined> {
     if (!this.isOn) return undefined;
-    const info = await Deno.stat(this.#folder(workspaceId)).catch(() => null);
+    const info = await Deno.lstat(`${this.#folder(workspaceId)}/checkout`).catch(() => null);
     return isOurs(info?.uid) ? { uid: info!.uid!, gid: info!.gid! } : undefined;
   }
 
@@ -77,7 +78,7 @@ export class WorkspaceUsers {
     return { ...Object.fromEntries(own), HOME: `${folder}/home`, TMPDIR: `${folder}/tmp` };
   }
 
-  /** Hands the workspace's folder, with the checkout in it, over to a user who may read this mirror. */
+  /** Hands the checkout over to a user who may read this mirror, with a home and a place for temporary files. */
   async settle(workspaceId: string, mirror: string): Promise<void> {
     if (!this.isOn) return;
     await this.#alone(async () => {
@@ -85,19 +86,14 @@ export class WorkspaceUsers {
       const known = await this.find(workspaceId);
       const uid = known?.uid ?? await this.#freeUid();
       const gid = await this.#groupOf(mirror);
-      for (const name of ["home", "tmp"]) await Deno.mkdir(`${folder}/${name}`, { recursive: true, mode: 0o700 });
-      await this.#run("chown", ["-hR", `${uid}:${gid}`, "--", folder]);
+      const theirs = ["checkout", "home", "tmp"].map((name) => `${folder}/${name}`);
+      for (const path of theirs) {
+        await Deno.mkdir(path, { recursive: true });
+        await Deno.chmod(path, 0o700);
+      }
+      await this.#run("chown", ["-hR", `${uid}:${gid}`, "--", ...theirs]);
+      await Deno.chmod(folder, 0o711);
     });
-  }
-
-  /** What was put into the folder since, by the agent, is its user's as well. */
-  async adopt(workspaceId: string, names: string[]): Promise<void> {
-    const user = await this.find(workspaceId);
-    if (!user) return;
-    const paths = names.map((name) => `${this.#folder(workspaceId)}/${name}`);
-    const found = await Promise.all(paths.map((path) => Deno.lstat(path).then(() => true, () => false)));
-    const there = paths.filter((_, i) => found[i]);
-    if (there.length > 0) await this.#run("chown", ["-hR", "--from=0", `${user.uid}:${user.gid}`, "--", ...there]);
   }
 
   /** Removes what a user left outside of the workspace, after its last process. */
@@ -114,7 +110,8 @@ export class WorkspaceUsers {
 
   /** Never twice in a row the same one: what somebody may have overlooked is not handed on at once. */
   async #freeUid(): Promise<number> {
-    const taken = new Set([...await ownersIn(`${this.#dataDir}/workspaces`, "uid"), ...await ownersIn("/proc", "uid")]);
+    const workspaces = await ownersIn(`${this.#dataDir}/workspaces`, { kind: "uid", below: "/checkout" });
+    const taken = new Set([...workspaces, ...await ownersIn("/proc", { kind: "uid" })]);
     const uid = firstFree(taken, this.#lastUid + 1);
     return this.#lastUid = uid;
   }
@@ -122,7 +119,7 @@ export class WorkspaceUsers {
   async #groupOf(mirror: string): Promise<number> {
     const info = await Deno.stat(mirror);
     if (isOurs(info.gid)) return info.gid!;
-    const gid = firstFree(new Set(await ownersIn(`${this.#dataDir}/mirrors`, "gid")), IDS.min);
+    const gid = firstFree(new Set(await ownersIn(`${this.#dataDir}/mirrors`, { kind: "gid" })), IDS.min);
     await Deno.chown(mirror, 0, gid);
     await Deno.chmod(mirror, 0o750);
     return gid;
@@ -161,12 +158,13 @@ function firstFree(taken: Set<number>, from: number): number {
   throw new Error(`All ${count} user ids for workspaces are taken on this machine.`);
 }
 
-/** The users or groups that own what lies in a folder. */
-async function ownersIn(folder: string, kind: "uid" | "gid"): Promise<number[]> {
+/** The users or groups that own what lies in a folder, or so far below it. */
+async function ownersIn(folder: string, what: { kind: "uid" | "gid"; below?: string }): Promise<number[]> {
+  const { kind, below = "" } = what;
   const owners: number[] = [];
   try {
     for await (const { name } of Deno.readDir(folder)) {
-      const owner = (await Deno.lstat(`${folder}/${name}`).catch(() => null))?.[kind];
+      const owner = (await Deno.lstat(`${folder}/${name}${below}`).catch(() => null))?.[kind];
       if (typeof owner === "number") owners.push(owner);
     }
   } catch (error) {

@@ -99,3 +99,13 @@ Deno.test("the fingerprint follows every file, and links appear, follow and go",
     assertEquals(await Deno.lstat(`${folder}/.claude/skills/a`).catch(() => null), null);
     assertEquals(await Deno.readTextFile(`${folder}/.claude/commands/b.md`), "own");
   }));
+
+Deno.test("in a folder of somebody who may not read what we may, a mcp.json that is a link is not followed", () =>
+  withProject({ "elsewhere/mcp.json": TWO }, async ({ folder, lines, load }) => {
+    await Deno.symlink(`${folder}/elsewhere/mcp.json`, `${folder}/mcp.json`);
+    assertEquals((await load()).mcpServers.length, 2);
+    const log = createLogger("debug", (line) => void lines.push(line));
+    const foreign = await loadExtensions(folder, { path: "/usr/bin:/bin", isForeign: true, log });
+    assertEquals(foreign.mcpServers, []);
+    assert(lines.some((line) => line.includes("link_not_followed")));
+  }));

@@ -18,7 +18,8 @@ function spy(paths: { dataDir: string; other: string; otherMirror: string }): st
     { id -u; id -G; echo "$HOME"; grep -E "^(NoNewPrivs|CapEff|CapBnd)" /proc/self/status; } > who.txt
     find ${dataDir} -path "$own" -prune -o -path '*/mirrors/*' -prune -o -readable -type f -print > readable.txt 2>/dev/null
     { cat ${dataDir}/agent.db; cat ${other}/checkout/secret.txt ${otherMirror}/HEAD; ls ${other} ${dataDir} ${dataDir}/workspaces ${dataDir}/mirrors;
-      cat /proc/${Deno.pid}/environ; kill -0 ${Deno.pid} && echo signalled; touch ${dataDir}/planted && echo planted; } > reached.txt 2>/dev/null
+      cat /proc/${Deno.pid}/environ; kill -0 ${Deno.pid} && echo signalled; touch ${dataDir}/planted && echo planted;
+      mv "$PWD" "$own/elsewhere" && echo moved; chmod 777 "$own" && echo opened; } > reached.txt 2>/dev/null
     git log -1 --format=%s > log.txt
     echo left > "/tmp/hearth-isolation-$(id -u)"
     (setsid env -i PATH="$PATH" sh -c 'trap "" TERM HUP; while :; do sleep 1; done' </dev/null >/dev/null 2>&1 &)
@@ -61,9 +62,9 @@ Deno.test({
     const folder = `${dataDir}/workspaces/${task.workspaceId}`;
     const read = (name: string) => Deno.readTextFile(`${folder}/checkout/${name}`);
     const [uid = "", groups, home, ...status] = (await read("who.txt")).trim().split("\n");
-    const owner = await Deno.stat(folder);
+    const owner = await Deno.stat(`${folder}/checkout`);
     assertEquals([uid, groups, home], [String(owner.uid), String(owner.gid), `${folder}/home`]);
-    assert(owner.uid !== 0 && owner.uid !== (await Deno.stat(other)).uid, "each has a user of its own");
+    assert(owner.uid !== 0 && owner.uid !== (await Deno.stat(`${other}/checkout`)).uid, "each has a user of its own");
     assertEquals(status.map((line) => line.split("\t")[1]), ["0000000000000000", "0000000000000000", "1"]);
     assertEquals(await read("readable.txt"), "");
     assertEquals(await read("reached.txt"), "");
