@@ -1,10 +1,12 @@
 /** A person's terminal for tests: keeps what came, answers as a page does that draws at once, and waits for what should come. */
 // @ts-types="../agent/node/ws.d.ts"
 import WebSocket from "ws";
+import { messageOf } from "../lib/errors.ts";
 import { type TerminalInputFrame, type TerminalOutputFrame, terminalOutputFrame } from "../lib/wire/relay.ts";
 import type { Client } from "./edge.ts";
+import { within } from "./lib/live/within.ts";
 
-/** A test that waits longer than this has failed: it says for what. */
+/** A real agent and a real shell may be slow to come. */
 const WAIT_MAX_MS = 60_000;
 
 export class TerminalClient implements AsyncDisposable {
@@ -36,7 +38,7 @@ export class TerminalClient implements AsyncDisposable {
 
   /** The code it was closed with; below 1000 the status of an answer that refused it. */
   get closed(): Promise<number> {
-    return this.#inTime("its end", this.#closed);
+    return this.#inTime("the end of a terminal", this.#closed);
   }
 
   type(text: string): void {
@@ -88,16 +90,10 @@ export class TerminalClient implements AsyncDisposable {
   }
 
   async #inTime<T>(what: string, work: Promise<T>): Promise<T> {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const late = new Promise<never>((_, reject) => {
-      const came = () => `${JSON.stringify(this.text.slice(-500))} ${JSON.stringify(this.frames)}`;
-      timer = setTimeout(() => reject(new Error(`waited in vain for ${what}; came: ${came()}`)), WAIT_MAX_MS);
+    return await within(what, work, { maxMs: WAIT_MAX_MS }).catch((error) => {
+      const came = `${JSON.stringify(this.text.slice(-500))} ${JSON.stringify(this.frames)}`;
+      throw new Error(`${messageOf(error)} What came: ${came}`);
     });
-    try {
-      return await Promise.race([work, late]);
-    } finally {
-      clearTimeout(timer);
-    }
   }
 
   #tell(): void {

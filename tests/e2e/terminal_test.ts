@@ -179,6 +179,20 @@ Deno.test("only the owner of the machine gets a terminal; a member sees live mes
   assertEquals((await member.call(git)).status, 404);
 });
 
+Deno.test("who leaves a project sees its code no more, not even on a machine of their own", async () => {
+  await using place = await openPlace({ LIVE_RECHECK_MS: "100" });
+  const { test, live, projectId } = place;
+  const member = await test.addUser("member");
+  await test.admin.call(`POST /api/projects/${projectId}/members`, { login: "member" });
+  const workspaceId = (await member.call("POST /api/workspaces", { projectId })).body.id as string;
+  await live.workspace("ready", (workspace) => workspace.id === workspaceId);
+  await using terminal = new TerminalClient(test.url, member, { workspaceId });
+  await terminal.ready();
+  await test.admin.call(`DELETE /api/projects/${projectId}/members/${member.user.id}`);
+  assertEquals(await terminal.closed, 4403);
+  assertEquals((await member.call(`GET /api/workspaces/${workspaceId}/git`)).status, 404);
+});
+
 Deno.test("the page is for whoever may see the workspace, and offers a terminal to the owner of its machine alone", async () => {
   await using place = await openPlace();
   const { test, projectId, workspaceId } = place;
@@ -271,9 +285,9 @@ Deno.test("git says what was changed, committed or not, by whomever, and keeps t
   await using terminal = openTerminal(place);
   await terminal.ready();
   terminal.type(
-    "git add README.md && git -c user.name=a -c user.email=a@b commit -qm More; git status --short; echo do''ne\r",
+    "git add README.md && git -c user.name=a -c user.email=a@b commit -qm More; git -c color.ui=never status --short; echo do''ne\r",
   );
-  await terminal.shows(/a new file\.txt"\s+done/);
+  await terminal.shows(/\?\? "a new file\.txt"\s+done/);
   const second = await readGitAfter(place, first.body.at);
   assertEquals([second.ahead, second.files.length], [1, 1]);
   assertStringIncludes(second.diff, "+more");

@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { Relays } from "../../../agent/node/relays.ts";
 import { RELAY_DIALS_MAX, type RelayToEdgeFrame, relayToEdgeFrame } from "../../../lib/wire/relay.ts";
+import { within } from "../../lib/live/within.ts";
 import { silent, WORKSPACE } from "../store/fixture.ts";
 import { type NodeBench, withNode } from "./fixture.ts";
 
@@ -31,7 +32,7 @@ class RelayEdge implements AsyncDisposable {
   }
 
   async until(fits: () => boolean): Promise<void> {
-    while (!fits()) await this.#changed.promise;
+    while (!fits()) await within("a dial", this.#changed.promise);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
