@@ -210,6 +210,31 @@ Deno.test("the page is for whoever may see the workspace, and offers a terminal 
   assertEquals((await read((await test.addUser("stranger")).key)).status, 404);
 });
 
+Deno.test("a workspace without a project has its page, its changes and a terminal, and no conversation", async () => {
+  await using repository = await TestRepository.make();
+  await using test = await startTestEdge({ agents: true });
+  const opened = await test.admin.call("POST /api/workspaces", { repositoryUrl: repository.path });
+  assertEquals([opened.status, opened.body.sessionId], [201, null], JSON.stringify(opened.body));
+  const workspaceId = opened.body.id as string;
+  await using live = await LiveClient.openAt(test.url, test.admin, { path: `/api/workspaces/${workspaceId}/ws` });
+  for (const deadline = Date.now() + 60_000;;) {
+    const { body } = await test.admin.call(`GET /api/workspaces/${workspaceId}`);
+    if (body.status === "ready") break;
+    assert(Date.now() < deadline, body.status);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  await using terminal = new TerminalClient(test.url, test.admin, { workspaceId });
+  await terminal.ready();
+  terminal.type("cat README.md\r");
+  await terminal.shows(/# Test/);
+  assertEquals((await test.admin.call(`GET /api/workspaces/${workspaceId}/git`)).body.branch, "main");
+  const headers = { authorization: `Bearer ${test.admin.key}`, accept: "text/html" };
+  const page = await fetch(`${test.url}/workspaces/${workspaceId}`, { headers });
+  const text = await page.text();
+  assertEquals([page.status, text.includes("Back to the projects"), text.includes('role="log"')], [200, true, false]);
+  assert(live.frames.length > 0);
+});
+
 Deno.test("an agent whose call came to another instance finds the one that holds the relay", async () => {
   let astray = 0;
   const front = Promise.withResolvers<Listening>();
