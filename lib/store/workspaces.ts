@@ -54,6 +54,12 @@ export function putWorkspace(
   return record;
 }
 
+/** Somebody uses it in a way that writes nothing else. */
+export async function touchWorkspace(tx: Change, workspaceId: string): Promise<void> {
+  const entry = await tx.get<WorkspaceRecord>(workspaceKey(workspaceId));
+  if (entry.value && isWorking(entry.value)) putWorkspace(tx, entry, entry.value);
+}
+
 /** Whether prompts and messages of a turn may go to it: live, and not merely kept for inspection. */
 export function isWorking(workspace: WorkspaceRecord): boolean {
   return workspace.keptUntil === null && ["creating", "ready", "running"].includes(workspace.status);

@@ -5,9 +5,10 @@
  */
 import type { Edge } from "../edge.ts";
 import { AppError, messageOf } from "../errors.ts";
+import { change } from "../store/change.ts";
 import { nodeTopic } from "../store/keys.ts";
 import { readNode } from "../store/nodes.ts";
-import { isOpen, readWorkspace, type WorkspaceRecord } from "../store/workspaces.ts";
+import { isOpen, readWorkspace, touchWorkspace, type WorkspaceRecord } from "../store/workspaces.ts";
 import {
   RELAY_CLOSE,
   TERMINAL_CHUNK_MAX_BYTES,
@@ -21,6 +22,8 @@ import { type AgentSocket, openRelay } from "./relay.ts";
 const IDLE_MAX_MS = 60 * 60_000;
 const OPEN_MAX_MS = 12 * 60 * 60_000;
 const TEXT_MAX = 1_024;
+/** So often within the time after which an unused workspace ends. */
+const USE_NOTED_PER_TIMEOUT = 4;
 /** The agent keeps to its window; one that does not is not ours. */
 const BUFFER_MAX_BYTES = 4 * TERMINAL_WINDOW_BYTES;
 
@@ -51,6 +54,8 @@ class TerminalSocket implements Disposable {
   readonly #stops: (() => void)[];
   #agent: AgentSocket | null = null;
   #idle: ReturnType<typeof setTimeout> | undefined;
+  #stirredAt = 0;
+  #notedAt = 0;
 
   constructor(edge: Edge, socket: WebSocket, options: TerminalOptions) {
     this.#edge = edge;
@@ -149,7 +154,19 @@ class TerminalSocket implements Disposable {
   async #recheck(): Promise<void> {
     const code = await this.#options.recheck().catch(() => null);
     if (code !== null) this.#close(code, code === 4401 ? "You are signed out." : "You have no access any more.");
+    
     await this.#lookWhetherEnded();
+  }
+
+  /** A workspace opened by hand ends when nobody uses it, and what passes here is in no record of it. */
+  async #noteUse(): Promise<void> {
+    const { workspace: { id, taskId } } = this.#options;
+    const everyMs = this.#edge.config.WORKSPACE_IDLE_TIMEOUT_MS / USE_NOTED_PER_TIMEOUT;
+    if (taskId !== null || this.#stirredAt - this.#notedAt < everyMs) return;
+    this.#notedAt = this.#stirredAt;
+    await change(this.#edge.store, (tx) => touchWorkspace(tx, id), this.#edge.clock).catch((error) => {
+      this.#edge.log.warn("workspace_use_not_noted", { workspaceId: id, reason: messageOf(error) });
+    });
   }
 
   async #lookWhetherEnded(): Promise<void> {
@@ -166,6 +183,7 @@ class TerminalSocket implements Disposable {
   }
 
   #stirred(): void {
+    this.#stirredAt = this.#edge.clock();
     clearTimeout(this.#idle);
     const { idleMs = IDLE_MAX_MS } = this.#options;
     this.#idle = setTimeout(() => this.#close(RELAY_CLOSE.tooLong, "Nothing happened for too long."), idleMs);

@@ -4,10 +4,11 @@ import { assert, assertEquals } from "@std/assert";
 import WebSocket from "ws";
 import { signNodeToken } from "../../../lib/auth/tokens.ts";
 import { serveTerminal, type TerminalOptions } from "../../../lib/workspaces/terminal.ts";
-import { readWorkspace } from "../../../lib/store/workspaces.ts";
+import { isIdleTooLong } from "../../../lib/tasks/idle.ts";
+import { readWorkspace, type WorkspaceRecord } from "../../../lib/store/workspaces.ts";
 import { change } from "../../../lib/store/change.ts";
 import { listCommands } from "../../../lib/store/commands.ts";
-import { nodeKey } from "../../../lib/store/keys.ts";
+import { nodeKey, workspaceKey } from "../../../lib/store/keys.ts";
 import { type NodeRecord, putNode } from "../../../lib/store/nodes.ts";
 import { type RelayToAgentFrame, relayToAgentFrame, type RelayToEdgeFrame } from "../../../lib/wire/relay.ts";
 import { TerminalClient } from "../../terminal_client.ts";
@@ -85,6 +86,40 @@ Deno.test("what is typed, drawn and resized passes in both directions as it is",
   relay.send({ type: "exit", code: 0 });
   await terminal.until("the exit", () => terminal.frames.length === 2);
   assertEquals(terminal.frames, [{ type: "ready" }, { type: "exit", code: 0 }]);
+});
+
+Deno.test("a workspace opened by hand counts as used while somebody types, and not by a terminal that is only open", async () => {
+  await using running = await startRunningTask({ env: { LIVE_RECHECK_MS: "50" } });
+  const { test, workspaceId } = running;
+  const { store, config } = test.edge;
+  const record = async () => (await readWorkspace(store, workspaceId))!;
+  await store.kv.set(workspaceKey(workspaceId), { ...await record(), taskId: null });
+  const used = async (before: WorkspaceRecord) => {
+    const watcher = store.kv.watch<[WorkspaceRecord]>([workspaceKey(workspaceId)]).getReader();
+    try {
+      for (;;) {
+        const at = (await watcher.read()).value?.[0]?.value?.updatedAt ?? 0;
+        if (at > before.updatedAt) return;
+      }
+    } finally {
+      await watcher.cancel();
+    }
+  };
+  const before = await record();
+  test.skewMs += 1_000;
+  await using terminal = openTerminal(running);
+  await using relay = await RawRelay.come(running);
+  relay.send({ type: "ready" });
+  await terminal.ready();
+  await within("the first use to be noted", used(before));
+  const opened = await record();
+  test.skewMs += config.WORKSPACE_IDLE_TIMEOUT_MS / 2;
+  terminal.type("ls\r");
+  await within("the typing to be noted", used(opened));
+  const typed = await record();
+  test.skewMs += config.WORKSPACE_IDLE_TIMEOUT_MS;
+  assertEquals(isIdleTooLong(typed, null, { now: test.edge.clock(), config }), true);
+  assertEquals((await record()).updatedAt, typed.updatedAt, "nobody typed since");
 });
 
 Deno.test("a relay that this instance does not hold is closed with 4404, and so is one of another node or used twice", async () => {
