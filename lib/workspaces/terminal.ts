@@ -81,7 +81,7 @@ class TerminalSocket implements Disposable {
         reader: {
           onFrame: (frame) => frame.type === "git" || this.#send(frame),
           onBytes: (bytes) => this.#pass(bytes),
-          onEnd: () => void this.#agentLeft(),
+          onEnd: () => this.#close(1000, "The terminal has ended."),
         },
       });
       if (this.#end.signal.aborted) return this.#agent.close();
@@ -111,12 +111,6 @@ class TerminalSocket implements Disposable {
     clearTimeout(this.#idle);
     for (const stop of this.#stops) stop();
     this.#agent?.close();
-  }
-
-  /** The agent ends a terminal with its workspace: then that is the reason to tell. */
-  async #agentLeft(): Promise<void> {
-    await this.#lookWhetherEnded();
-    this.#close(1000, "The terminal has ended.");
   }
 
   #toAgent(data: Parameters<AgentSocket["send"]>[0]): void {
@@ -154,7 +148,7 @@ class TerminalSocket implements Disposable {
   async #recheck(): Promise<void> {
     const code = await this.#options.recheck().catch(() => null);
     if (code !== null) this.#close(code, code === 4401 ? "You are signed out." : "You have no access any more.");
-    
+    await this.#noteUse();
     await this.#lookWhetherEnded();
   }
 
