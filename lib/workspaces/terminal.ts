@@ -81,7 +81,7 @@ class TerminalSocket implements Disposable {
         reader: {
           onFrame: (frame) => frame.type === "git" || this.#send(frame),
           onBytes: (bytes) => this.#pass(bytes),
-          onEnd: () => this.#close(1000, "The terminal has ended."),
+          onEnd: () => void this.#agentLeft(),
         },
       });
       if (this.#end.signal.aborted) return this.#agent.close();
@@ -111,6 +111,12 @@ class TerminalSocket implements Disposable {
     clearTimeout(this.#idle);
     for (const stop of this.#stops) stop();
     this.#agent?.close();
+  }
+
+  /** The agent ends a terminal with its workspace: then that is the reason to tell. */
+  async #agentLeft(): Promise<void> {
+    await this.#lookWhetherEnded();
+    this.#close(1000, "The terminal has ended.");
   }
 
   #toAgent(data: Parameters<AgentSocket["send"]>[0]): void {
