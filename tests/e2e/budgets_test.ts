@@ -1,5 +1,6 @@
 /** What a run may cost, take and repeat is enforced on the node and shown on its task; everything can be stopped. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { join } from "node:path";
 import type { Task } from "../../lib/wire/task.ts";
 import { startTestEdge, type TestEdge } from "../edge.ts";
 import { LiveClient } from "../live_client.ts";
@@ -40,6 +41,14 @@ async function runToEnd(scene: Scene, description: string): Promise<Task> {
   return await scene.live.task((await submit(scene, description)).taskId, "completed", "failed", "cancelled");
 }
 
+/** What lies in the kept checkout of a run that ended. */
+async function filesOf(scene: Scene, task: Task): Promise<string[]> {
+  const { HEARTH_DATA_DIR } = scene.test.edge.config;
+  const folder = join(HEARTH_DATA_DIR, "nodes", task.nodeId!, "agent/workspaces", task.workspaceId!, "checkout");
+  const entries = await Array.fromAsync(Deno.readDir(folder));
+  return entries.filter(({ isFile }) => isFile).map(({ name }) => name).sort();
+}
+
 Deno.test("a run over its cost is ended in the middle, and its task says why and what it cost", async () => {
   await using scene = await openScene({ maxCostUsdPerRun: 1.5 });
   const within = await runToEnd(scene, "spend 1\nspend 0.25\nsay Within.");
@@ -71,8 +80,30 @@ Deno.test("the cost of all turns counts, so a prompt after the limit is not run"
   await scene.test.admin.call(`POST ${path}/prompts`, { messageId: crypto.randomUUID(), text: "write more.txt: more" });
   const task = await scene.live.task(taskId, "completed", "failed");
   assertEquals([task.status, task.errorMessage], ["failed", "The run reached its limit of 1 USD."]);
-  const { items } = (await scene.test.admin.call(`GET ${path}/messages`)).body;
-  assert(!items.some((message: { role: string }) => message.role === "tool"), "nothing was done for it");
+  assertEquals(await filesOf(scene, task), ["README.md"], "nothing was done for it");
+});
+
+Deno.test("a conversation that begins anew does not forget what the one before it cost", async () => {
+  await using scene = await openScene({ maxCostUsdPerRun: 1.5 });
+  const { test, live, projectId } = scene;
+  const { sessionId } = (await test.admin.call("POST /api/workspaces", { projectId })).body;
+  const end = async (text: string) => {
+    const messageId = crypto.randomUUID();
+    const path = `/api/projects/${projectId}/sessions/${sessionId}/prompts` as const;
+    assertEquals((await test.admin.call(`POST ${path}`, { messageId, text })).status, 202);
+    const frame = await live.until(
+      "the end of the prompt",
+      (frame) =>
+        frame.type === "prompt.updated" && frame.prompt.messageId === messageId &&
+        ["done", "failed"].includes(frame.prompt.state),
+    );
+    return frame.type === "prompt.updated" ? frame.prompt.state : null;
+  };
+  // With its memory and its process gone, the demo cannot go on with the conversation.
+  assertEquals(await end("spend 1"), "done");
+  assertEquals(await end("run rm .git/hearth-demo/*\ncrash"), "failed");
+  assertEquals(await end("spend 0.4"), "done");
+  assertEquals(await end("spend 0.2\nrun sleep 600"), "failed", "1.6 is over the limit");
 });
 
 Deno.test("a run over its turns and one over its minutes fail with that reason", async () => {
@@ -80,9 +111,10 @@ Deno.test("a run over its turns and one over its minutes fail with that reason",
   const { taskId, sessionId } = await submit(scene, "wait 1500");
   await scene.live.task(taskId, "in_progress");
   const path = `/api/projects/${scene.projectId}/sessions/${sessionId}/prompts` as const;
-  await scene.test.admin.call(`POST ${path}`, { messageId: crypto.randomUUID(), text: "say two" });
+  await scene.test.admin.call(`POST ${path}`, { messageId: crypto.randomUUID(), text: "write two.txt: two" });
   const turns = await scene.live.task(taskId, "completed", "failed");
   assertEquals([turns.status, turns.errorMessage], ["failed", "The run reached its limit of 1 turn."]);
+  assertEquals(await filesOf(scene, turns), ["README.md"]);
 
   await scene.test.admin.call(`PATCH /api/projects/${scene.projectId}`, { settings: { maxMinutesPerRun: 0.01 } });
   const minutes = await runToEnd(scene, "run sleep 600");
