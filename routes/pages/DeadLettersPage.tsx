@@ -68,7 +68,7 @@ function Letter({ letter, path }: { letter: KeptDeadLetter; path: string }) {
           <Time at={expiresAt} />
         </Fact>
       </dl>
-      <pre class="install-line">{content}</pre>
+      <pre class="install-line" tabIndex={0} aria-label="What it says">{content}</pre>
       {truncated ? <a class="link" href={`/api${path}/${messageId}`}>The whole message</a> : null}
     </article>
   );
