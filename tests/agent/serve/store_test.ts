@@ -99,3 +99,39 @@ Deno.test("a file that is no database is put aside, and a damaged row hides no o
     await Deno.remove(folder, { recursive: true });
   }
 });
+
+Deno.test("a database whose pages were overwritten is put aside, and what is begun anew works", async () => {
+  const folder = await Deno.makeTempDir();
+  const path = `${folder}/s.db`;
+  const message = (content: string) => ({
+    message_id: crypto.randomUUID(),
+    role: "user" as const,
+    content,
+    created_at: "2026-01-01T00:00:00.000Z",
+  });
+  try {
+    {
+      await using store = await SessionStore.open(path, LOG);
+      for (let n = 0; n < 50; n++) await store.putMessages(crypto.randomUUID(), [message("x".repeat(4_000))]);
+    }
+    // What the log of writes holds would mend it.
+    const client = createClient({ url: `file:${path}` });
+    await client.execute("PRAGMA wal_checkpoint(TRUNCATE)");
+    client.close();
+    {
+      using file = await Deno.open(path, { read: true, write: true });
+      for (let at = 4_096; at < (await file.stat()).size; at += 3 * 4_096) {
+        await file.seek(at, Deno.SeekMode.Start);
+        await file.write(crypto.getRandomValues(new Uint8Array(4_096)));
+      }
+    }
+    await using store = await SessionStore.open(path, LOG);
+    const kept = record();
+    await store.save(kept);
+    assertEquals(await store.listActive(), [kept]);
+    const names = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
+    assertEquals(names.filter((name) => name.startsWith("s.db.damaged-")).length, 1);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
