@@ -66,7 +66,7 @@ const PLACES: Record<string, (page: Page) => Promise<void>> = {
   [PATH]: async (page) => {
     await page.locator(".markdown").first().waitFor();
     await page.locator(".waiting li").waitFor();
-    await page.getByRole("textbox", { name: "New task" }).fill("go");
+    await page.getByRole("textbox", { name: "New task", exact: true }).fill("go");
     await page.getByRole("button", { name: "Run Now" }).click();
     await page.locator(".toast").waitFor();
     await page.getByRole("button", { name: "More about this session" }).click();

@@ -51,7 +51,7 @@ Deno.test("a search that finds nothing says so and can be cleared", async () => 
 Deno.test("Ctrl+K finds a session by typing and goes to it, from inside a field too", async () => {
   await using edge = edgeWithSessions();
   await using open = await openPage(edge.url + PATH);
-  await open.page.getByRole("textbox", { name: "New task" }).focus();
+  await open.page.getByRole("textbox", { name: "New task", exact: true }).focus();
   await open.page.keyboard.press("Control+K");
   await open.page.getByRole("combobox").waitFor();
   await open.page.keyboard.type("paint");

@@ -167,7 +167,7 @@ Deno.test("T066 views switch at once and keep the selection, the scroll position
   });
   const read = await place();
   await page.getByRole("textbox", { name: "Follow-up" }).fill("half a prompt");
-  await page.getByRole("textbox", { name: "New task" }).fill("half a task");
+  await page.getByRole("textbox", { name: "New task", exact: true }).fill("half a task");
   await page.getByRole("link", { name: "Board" }).click();
   assertEquals(new URL(page.url()).pathname, `${PATH}/board`);
   const drafts = page.locator('[data-status="draft"] .cards');
@@ -185,7 +185,7 @@ Deno.test("T066 views switch at once and keep the selection, the scroll position
   await page.goBack();
   assertEquals(new URL(page.url()).pathname, `${PATH}/board`);
   assertEquals(await drafts.evaluate((each) => each.scrollTop), 500);
-  assertEquals(await page.getByRole("textbox", { name: "New task" }).inputValue(), "half a task");
+  assertEquals(await page.getByRole("textbox", { name: "New task", exact: true }).inputValue(), "half a task");
 });
 
 Deno.test("T063-6 T063-5 a card tells title and status, and opens the chat of its session", async () => {
@@ -249,7 +249,7 @@ Deno.test("shortcuts switch views and sessions, and are silent while somebody ty
   assertEquals(path(), `${PATH}/chat/${LIVE.sessionId}`);
   await page.keyboard.press("n");
   await page.keyboard.type("bcjk");
-  assertEquals(await page.getByRole("textbox", { name: "New task" }).inputValue(), "bcjk");
+  assertEquals(await page.getByRole("textbox", { name: "New task", exact: true }).inputValue(), "bcjk");
   assertEquals(path(), `${PATH}/chat/${LIVE.sessionId}`);
 });
 

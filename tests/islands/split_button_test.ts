@@ -29,7 +29,7 @@ Deno.test("T051-1 T051-3 the primary label and a chevron that opens the menu", a
 Deno.test("T051-2 the primary half does the primary action", async () => {
   await using edge = new FixtureEdge();
   await using open = await openPage(edge.url + PATH);
-  await open.page.getByRole("textbox", { name: "New task" }).fill("go");
+  await open.page.getByRole("textbox", { name: "New task", exact: true }).fill("go");
   await primary(open.page).click();
   await edge.until(() => posted(edge).length === 1, "the task was posted");
   assertEquals(posted(edge), ["/tasks/submit"]);
@@ -38,7 +38,7 @@ Deno.test("T051-2 the primary half does the primary action", async () => {
 Deno.test("T051-4 an option does its action and closes the menu", async () => {
   await using edge = new FixtureEdge();
   await using open = await openPage(edge.url + PATH);
-  await open.page.getByRole("textbox", { name: "New task" }).fill("later");
+  await open.page.getByRole("textbox", { name: "New task", exact: true }).fill("later");
   await toggle(open.page).click();
   await item(open.page).click();
   await edge.until(() => posted(edge).length === 1, "the draft was posted");
@@ -63,7 +63,7 @@ Deno.test("T051-6 while disabled neither half does anything", async () => {
   const answer = Promise.withResolvers<Response>();
   edge.override = ({ method }) => method === "POST" ? answer.promise : null;
   await using open = await openPage(edge.url + PATH);
-  await open.page.getByRole("textbox", { name: "New task" }).fill("go");
+  await open.page.getByRole("textbox", { name: "New task", exact: true }).fill("go");
   await primary(open.page).click();
   await edge.until(() => posted(edge).length === 1, "the task was posted");
   assertEquals([await primary(open.page).isDisabled(), await toggle(open.page).isDisabled()], [true, true]);

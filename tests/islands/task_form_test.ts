@@ -7,7 +7,7 @@ import { FixtureEdge, problem } from "./fixture_edge.ts";
 useBrowser();
 
 const PATH = `/projects/${PROJECT.id}`;
-const field = (page: Page) => page.getByRole("textbox", { name: "New task" });
+const field = (page: Page) => page.getByRole("textbox", { name: "New task", exact: true });
 const runNow = (page: Page) => page.getByRole("button", { name: "Run Now" });
 const posts = (edge: FixtureEdge) => edge.requests.filter((request) => request.method === "POST");
 

@@ -54,7 +54,7 @@ export async function alive(page: Page): Promise<void> {
   await page.waitForFunction(() => !document.querySelector("hearth-island:not([data-ready])"));
 }
 
-export const taskField = (page: Page) => page.getByRole("textbox", { name: "New task" });
+export const taskField = (page: Page) => page.getByRole("textbox", { name: "New task", exact: true });
 export const followUp = (page: Page) => page.getByRole("textbox", { name: "Follow-up" });
 
 /** Types a task into the form and presses Run Now. */

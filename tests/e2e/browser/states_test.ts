@@ -90,7 +90,7 @@ Deno.test("sessions that run, ended, were never run, or cannot be read", async (
     await checkLooks(page, "state-messages-error");
     edge.override = ({ method }) =>
       method === "POST" ? problem(503, "store_busy", "The store is busy. Try again.") : null;
-    await page.getByRole("textbox", { name: "New task" }).fill("Count ships");
+    await page.getByRole("textbox", { name: "New task", exact: true }).fill("Count ships");
     await page.getByRole("button", { name: "Run Now" }).click();
     await page.locator(".toast").waitFor();
     await checkLooks(page, "state-toast");
