@@ -1,7 +1,13 @@
 /** The agent's side of a relay: where it dials, how often, and what it refuses. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { Relays } from "../../../agent/node/relays.ts";
-import { RELAY_DIALS_MAX, type RelayToEdgeFrame, relayToEdgeFrame } from "../../../lib/wire/relay.ts";
+import { findProcesses } from "../../../lib/end_processes.ts";
+import {
+  RELAY_DIALS_MAX,
+  type RelayToAgentFrame,
+  type RelayToEdgeFrame,
+  relayToEdgeFrame,
+} from "../../../lib/wire/relay.ts";
 import { within } from "../../lib/live/within.ts";
 import { silent, WORKSPACE } from "../store/fixture.ts";
 import { type NodeBench, withNode } from "./fixture.ts";
@@ -11,15 +17,28 @@ class RelayEdge implements AsyncDisposable {
   readonly paths: string[] = [];
   readonly frames: RelayToEdgeFrame[] = [];
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
+  #socket: WebSocket | null = null;
   #changed = Promise.withResolvers<void>();
 
-  constructor(notHere: number, code = 4404) {
+  /** What the shell has shown. */
+  shown = "";
+
+  constructor(
+    notHere: number,
+    { code = 4404, ask = { type: "git" } }: { code?: number; ask?: RelayToAgentFrame } = {},
+  ) {
     this.#server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, (request) => {
       this.paths.push(`${new URL(request.url).pathname} ${request.headers.get("authorization")?.slice(0, 13)}`);
       const { socket, response } = Deno.upgradeWebSocket(request);
       const isHere = this.paths.length > notHere;
-      socket.onopen = () => isHere ? socket.send(JSON.stringify({ type: "git" })) : socket.close(code);
-      socket.onmessage = ({ data }) => this.frames.push(relayToEdgeFrame.parse(JSON.parse(data)));
+      this.#socket = socket;
+      socket.binaryType = "arraybuffer";
+      socket.onopen = () => isHere ? socket.send(JSON.stringify(ask)) : socket.close(code);
+      socket.onmessage = ({ data }) => {
+        if (typeof data === "string") this.frames.push(relayToEdgeFrame.parse(JSON.parse(data)));
+        else this.shown += new TextDecoder().decode(data);
+        this.#tell();
+      };
       socket.onclose = () => this.#tell();
       socket.onerror = () => {};
       this.#tell();
@@ -29,6 +48,10 @@ class RelayEdge implements AsyncDisposable {
 
   get url(): string {
     return `http://127.0.0.1:${this.#server.addr.port}`;
+  }
+
+  type(text: string): void {
+    this.#socket?.send(new TextEncoder().encode(text));
   }
 
   async until(fits: () => boolean): Promise<void> {
@@ -75,9 +98,25 @@ Deno.test("a relay that no instance holds is given up, and one that was refused 
     assert(edge.paths.length <= RELAY_DIALS_MAX);
     const before = edge.paths.length;
     relays.open(WORKSPACE, crypto.randomUUID());
-    await using refusing = new RelayEdge(Infinity, 4403);
+    await using refusing = new RelayEdge(Infinity, { code: 4403 });
     await using others = makeRelays(bench, refusing, () => Promise.resolve(null));
     others.open(WORKSPACE, crypto.randomUUID());
     await refusing.until(() => refusing.paths.length === 1);
     assertEquals(edge.paths.length, before, "a workspace that has ended opens nothing");
+  }));
+
+Deno.test("the end of a workspace waits until nothing of its terminals is left, whatever the reader does", () =>
+  withNode(async (bench) => {
+    await using edge = new RelayEdge(0, { ask: { type: "terminal", cols: 80, rows: 24 } });
+    const environment = { PATH: "/usr/bin:/bin", SHELL: "/bin/sh" };
+    const place = { path: bench.db.dataDir, base: null, environment, user: undefined };
+    await using relays = makeRelays(bench, edge, () => Promise.resolve(place));
+    relays.open(WORKSPACE, crypto.randomUUID());
+    await edge.until(() => edge.frames.some(({ type }) => type === "ready"));
+    edge.type("nohup sleep 86399 & echo star''ted\r");
+    await edge.until(() => edge.shown.includes("started"));
+    const mark = `${bench.db.instanceId}/`;
+    assert((await findProcesses(mark, undefined)).length >= 3, "script, its shell and what runs in it");
+    await relays.endOf(WORKSPACE);
+    assertEquals(await findProcesses(mark, undefined), []);
   }));
