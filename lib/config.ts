@@ -9,11 +9,12 @@ import { LOG_LEVELS } from "./log.ts";
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 
-/** Machines download the agent from here; its SHA-256 guards what comes, https guards who asks. */
-const downloadUrl = z.url({ protocol: /^https?$/ }).max(2_000).refine(
+/** Agents are downloaded and secrets sent over https alone; on this machine itself http will do. */
+const secureUrl = z.url({ protocol: /^https?$/ }).max(2_000).refine(
   (text) => text.startsWith("https:") || isLoopback(new URL(text).hostname),
   "must be https",
 );
+const GITHUB_ALLOWED = /^(org:)?[a-z\d][\w-]{0,38}([ ,]+(org:)?[a-z\d][\w-]{0,38}){0,199}$/i;
 const CRON = /^[\d*\/,-]+( [\dA-Za-z*\/,#L-]+){4}$/;
 const sha256 = z.string().toLowerCase().regex(/^[0-9a-f]{64}$/, "must be a SHA-256 in hexadecimal");
 const packages = z.string().regex(
@@ -32,6 +33,11 @@ export const edgeEnvironment = z.object({
   JWT_SECRET: z.string().min(32, "must have at least 32 characters").optional(),
   LOG_LEVEL: z.enum(LOG_LEVELS).default("info"),
   METRICS_TOKEN: z.string().min(16, "must have at least 16 characters").optional(),
+  GITHUB_CLIENT_ID: z.string().regex(/^[\w.-]{1,100}$/, "must be the client id of an OAuth app").optional(),
+  GITHUB_CLIENT_SECRET: z.string().min(16, "must have at least 16 characters").max(200).optional(),
+  GITHUB_ALLOWED: z.string().regex(GITHUB_ALLOWED, "must be logins and org:NAME, separated by commas").optional(),
+  GITHUB_URL: secureUrl.default("https://github.com"),
+  GITHUB_API_URL: secureUrl.default("https://api.github.com"),
   NODE_PROVIDER: z.enum(["local", "hetzner", "manual"]).default("local"),
   LOCAL_PROVIDER_SHARED: flag(false),
   LOCAL_ALLOW_REMOTE: flag(false),
@@ -42,8 +48,8 @@ export const edgeEnvironment = z.object({
   VM_TYPE_MEDIUM: z.string().default("cx33"),
   VM_TYPE_LARGE: z.string().default("cx43"),
   VM_IMAGE: z.string().default("debian-13"),
-  AGENT_BINARY_URL_X64: downloadUrl.optional(),
-  AGENT_BINARY_URL_ARM64: downloadUrl.optional(),
+  AGENT_BINARY_URL_X64: secureUrl.optional(),
+  AGENT_BINARY_URL_ARM64: secureUrl.optional(),
   AGENT_BINARY_SHA256_X64: sha256.optional(),
   AGENT_BINARY_SHA256_ARM64: sha256.optional(),
   CODING_AGENT_PACKAGES: packages.default("@agentclientprotocol/claude-agent-acp@0.100.0"),
@@ -145,8 +151,25 @@ function findConflicts(config: EdgeConfig): string[] {
       problems.push(`AGENT_BINARY_URL_${processor} and AGENT_BINARY_SHA256_${processor}: go together`);
     }
   }
+  problems.push(...findGithubConflicts(config));
   if (config.NODE_PROVIDER === "hetzner") problems.push(...findMachineConflicts(config));
   if (config.onDeploy && !config.JWT_SECRET) problems.push("JWT_SECRET: is required on the hosted platform");
+  return problems;
+}
+
+function findGithubConflicts(config: EdgeConfig): string[] {
+  const problems: string[] = [];
+  if (Boolean(config.GITHUB_CLIENT_ID) !== Boolean(config.GITHUB_CLIENT_SECRET)) {
+    problems.push("GITHUB_CLIENT_ID and GITHUB_CLIENT_SECRET: go together");
+  }
+  if (!config.GITHUB_ALLOWED) return problems;
+  if (!config.GITHUB_CLIENT_ID) problems.push("GITHUB_ALLOWED: needs GITHUB_CLIENT_ID and GITHUB_CLIENT_SECRET");
+  // Whoever is let in is a second account, and with that nothing would run any more.
+  if (config.NODE_PROVIDER === "local" && !config.LOCAL_PROVIDER_SHARED) {
+    problems.push(
+      "GITHUB_ALLOWED: with NODE_PROVIDER=local, everybody's coding agents run as the same user; needs LOCAL_PROVIDER_SHARED=1",
+    );
+  }
   return problems;
 }
 

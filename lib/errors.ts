@@ -13,6 +13,7 @@ const STATUS: Record<ErrorCode, number> = {
   unauthorized: 401,
   forbidden: 403,
   cross_site: 403,
+  not_invited: 403,
   not_found: 404,
   session_not_found: 404,
   method_not_allowed: 405,
@@ -40,6 +41,7 @@ const STATUS: Record<ErrorCode, number> = {
   node_lifecycle_conflict: 409,
   upgrade_required: 426,
   rate_limited: 429,
+  github_unavailable: 503,
   store_busy: 503,
   internal_error: 500,
 };

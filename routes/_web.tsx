@@ -27,6 +27,7 @@ import { readForm } from "./_body.ts";
 import { findCaller, setLoginCookie } from "./_caller.ts";
 import type { App, AppEnv } from "./_context.ts";
 import { ErrorPage } from "./_error.tsx";
+import { isGithubOn, mountGithub } from "./_github.ts";
 import { readWorkspaceState } from "./_workspace_state.ts";
 import { CredentialsPage } from "./pages/CredentialsPage.tsx";
 import { DeadLettersPage } from "./pages/DeadLettersPage.tsx";
@@ -34,7 +35,7 @@ import { NodesPage } from "./pages/NodesPage.tsx";
 import { ProjectPage } from "./pages/ProjectPage.tsx";
 import { ProjectSettingsPage } from "./pages/ProjectSettingsPage.tsx";
 import { ProjectsPage } from "./pages/ProjectsPage.tsx";
-import { SignInPage } from "./pages/SignInPage.tsx";
+import { SignInPage, type SignInPageProps } from "./pages/SignInPage.tsx";
 import { WorkspacePage } from "./pages/WorkspacePage.tsx";
 
 const SESSIONS_SHOWN = 100;
@@ -157,7 +158,10 @@ export function wantsPage(c: Ctx): boolean {
 }
 
 function mountSignIn(app: App, page: Page): void {
-  app.get("/signin", (c) => page(c, "Sign in", <SignInPage githubEnabled={false} />));
+  const show = (c: Ctx, said: Pick<SignInPageProps, "error" | "notice"> = {}, status?: ContentfulStatusCode) => {
+    return page(c, "Sign in", <SignInPage {...said} githubEnabled={isGithubOn(c.get("edge"))} />, status);
+  };
+  app.get("/signin", (c) => show(c));
   app.post("/signin", async (c) => {
     try {
       await signIn(c, await readFormKey(c));
@@ -165,9 +169,13 @@ function mountSignIn(app: App, page: Page): void {
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
       if (error.retryAfterSeconds) c.header("retry-after", String(error.retryAfterSeconds));
-      const status = error.status as ContentfulStatusCode;
-      return page(c, "Sign in", <SignInPage error={error.message} githubEnabled={false} />, status);
+      return show(c, { error: error.message }, error.status as ContentfulStatusCode);
     }
+  });
+  mountGithub(app, (c, error) => {
+    if (!wantsPage(c)) throw error;
+    if (error.retryAfterSeconds) c.header("retry-after", String(error.retryAfterSeconds));
+    return show(c, { notice: error.message }, error.status as ContentfulStatusCode);
   });
   app.post("/signout", async (c) => {
     const caller = await findUser(c.get("edge"), c.req.raw.headers);
@@ -180,7 +188,7 @@ function mountSignIn(app: App, page: Page): void {
     const cookie = await useSignInLink(c.get("edge"), c.req.param("token"));
     const error =
       "This link was used already or is older than 15 minutes. Use your API key, or make a new link with: deno task admin signin-link";
-    if (!cookie) return page(c, "Sign in", <SignInPage error={error} githubEnabled={false} />, 401);
+    if (!cookie) return show(c, { error }, 401);
     setLoginCookie(c, cookie);
     return c.redirect("/projects", 303);
   });

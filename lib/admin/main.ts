@@ -15,14 +15,15 @@ import { reapCommand, reconcileCommand } from "./servers.ts";
 import { resealCommand } from "./reseal.ts";
 import { runSweepCommand } from "./sweep.ts";
 import { cancelTaskCommand, listTasksCommand, retryTaskCommand } from "./tasks.ts";
-import { addUser, disableUser, enableUser, listUsersCommand } from "./users.ts";
+import { addUser, disableUser, enableUser, listUsersCommand, setGithub } from "./users.ts";
 
 const HELP = `Usage: deno task admin COMMAND
 
   users list                     who may sign in
-  users add LOGIN [--admin]      add a user
+  users add LOGIN [--admin]      add a user; --github NAME: who they are at GitHub
   users disable LOGIN            end a user's access; nothing of theirs is deleted
   users enable LOGIN             give it back
+  users github LOGIN --name NAME let them sign in at GitHub as NAME; --none: not any more
   keys make LOGIN                make an API key and print it, this once
   signin-link [LOGIN]            print a link that signs in once, within 15 minutes (default: the first admin)
   nodes list                     machines that exist
@@ -59,9 +60,10 @@ const COMMANDS: Record<string, Command> = {
   "reap": { run: reapCommand, options: { json: "flag", yes: "flag" }, plain: true },
   "reseal": { run: resealCommand, plain: true },
   "users list": { run: listUsersCommand, ...LIST },
-  "users add": { run: addUser, options: { admin: "flag" } },
+  "users add": { run: addUser, options: { admin: "flag", github: "value" } },
   "users disable": { run: disableUser },
   "users enable": { run: enableUser },
+  "users github": { run: setGithub, options: { name: "value", none: "flag" } },
   "keys make": { run: makeKey },
   "signin-link": { run: makeLink },
   "nodes list": { run: listNodesCommand, ...LIST },

@@ -1,8 +1,17 @@
 /** `users`: who may sign in. A user who is disabled is signed out everywhere within a minute and keeps all that is theirs. */
 import { newUser } from "../auth/api_keys.ts";
 import type { Edge } from "../edge.ts";
-import { createUser, listApiKeys, listUsers, readUserByLogin, type UserRecord } from "../store/accounts.ts";
-import { change } from "../store/change.ts";
+import {
+  createUser,
+  deleteLogins,
+  type GithubAccount,
+  listApiKeys,
+  listUsers,
+  readUserByLogin,
+  type UserRecord,
+} from "../store/accounts.ts";
+import { type Change, change } from "../store/change.ts";
+import { pointTo, putGithubAccount, readGithubNamesake } from "../store/github_accounts.ts";
 import { userByLoginKey, userKey } from "../store/keys.ts";
 import {
   type CommandCall,
@@ -15,6 +24,7 @@ import {
 } from "./command.ts";
 
 const LOGIN = /^[a-z0-9][a-z0-9._-]{0,38}$/i;
+const GITHUB_NAME = /^[a-z0-9][a-z0-9_-]{0,38}$/i;
 
 export async function listUsersCommand(call: CommandCall): Promise<CommandResult> {
   const users = await listUsers(call.edge.store);
@@ -23,6 +33,7 @@ export async function listUsersCommand(call: CommandCall): Promise<CommandResult
     role: user.role,
     disabled: user.disabled,
     keys: (await listApiKeys(call.edge.store, user.id)).length,
+    github: describeGithub(user.github),
     created: new Date(user.createdAt).toISOString(),
     id: user.id,
   })));
@@ -35,14 +46,59 @@ export async function addUser(call: CommandCall): Promise<CommandResult> {
   if (!LOGIN.test(login)) {
     throw new UsageError("A login name has 1 to 39 letters, digits, dots, dashes and underscores.");
   }
+  const name = readGithubName(options.get("github")) ?? (edge.config.GITHUB_CLIENT_ID ? login : null);
   const role = options.has("admin") ? "admin" : "member";
   const user = newUser({ login, displayName: login, role, now: edge.clock() });
   await change(edge.store, async (tx) => {
     const taken = await tx.get(userByLoginKey(login.toLowerCase()));
     if (taken.value !== null) throw new Refusal(`There is a user "${login}" already. Choose another login name.`);
-    createUser(tx, user);
+    if (name === null) return createUser(tx, user);
+    const github = { name, id: null, invited: true };
+    await requireFreeName(tx, name, user.id);
+    createUser(tx, { ...user, github });
+    await pointTo(tx, user.id, github);
   }, edge.clock);
-  return { text: `Added ${login} (${role}).`, note: await adviseAfterAdding(edge, login) };
+  const github = name === null ? "" : `${whoAtGithub(name, login)}\n`;
+  return { text: `Added ${login} (${role}).`, note: github + await adviseAfterAdding(edge, login) };
+}
+
+/** Says whom a user is at GitHub, or that they sign in there no more. Logins that no key made end. */
+export async function setGithub(call: CommandCall): Promise<CommandResult> {
+  const { edge } = call;
+  const user = await requireUser(edge, requireWord(call, "The login name"));
+  const name = readGithubName(call.options.get("name"));
+  if ((name === null) !== call.options.has("none")) throw new UsageError("Give one of --name NAME and --none.");
+  await change(edge.store, async (tx) => {
+    if (name !== null) await requireFreeName(tx, name, user.id);
+    await putGithubAccount(tx, user.id, name === null ? null : { name, id: null, invited: true });
+    await deleteLogins(tx, { userId: user.id, keyId: null });
+  }, edge.clock);
+  if (name === null) return { text: `${user.login} does not sign in at GitHub any more.` };
+  return { text: `${user.login} may sign in at GitHub as ${name}.`, note: whoAtGithub(name, user.login) };
+}
+
+async function requireFreeName(tx: Change, name: string, userId: string): Promise<void> {
+  const other = await readGithubNamesake(tx, name);
+  if (!other || other.id === userId) return;
+  throw new Refusal(
+    `GitHub's name "${name}" belongs to ${other.login} already. First: deno task admin users github ${other.login} --none`,
+  );
+}
+
+function readGithubName(name: string | undefined): string | null {
+  if (name === undefined) return null;
+  if (GITHUB_NAME.test(name)) return name;
+  throw new UsageError("A name at GitHub has 1 to 39 letters, digits, dashes and underscores.");
+}
+
+function whoAtGithub(name: string, login: string): string {
+  return `The first to sign in at GitHub as ${name} is ${login} from then on. Somebody else's name? ` +
+    `deno task admin users github ${login} --none`;
+}
+
+function describeGithub(github: GithubAccount | undefined): string | null {
+  if (!github) return null;
+  return github.id === null ? `${github.name} (once signed in)` : `${github.name ?? "?"} (${github.id})`;
 }
 
 export async function disableUser(call: CommandCall): Promise<CommandResult> {

@@ -21,6 +21,17 @@ export interface UserRecord extends Versioned {
   role: "admin" | "member";
   disabled: boolean;
   createdAt: number;
+  /** Who they are at GitHub, where they may sign in with it. */
+  github?: GithubAccount;
+}
+
+export interface GithubAccount {
+  /** The name at GitHub that an admin gave, or that they came with first; null where it is somebody else's here. */
+  name: string | null;
+  /** GitHub's number of the account, which no rename changes; null until the first sign-in. */
+  id: number | null;
+  /** An admin made this user; else GITHUB_ALLOWED has to go on naming them. */
+  invited: boolean;
 }
 
 export interface ApiKeyRecord extends Versioned {
@@ -85,10 +96,15 @@ export async function listApiKeys(store: Store, userId: string): Promise<(ApiKey
 /** Removes a key and ends every login that was made with it. */
 export async function deleteApiKey(tx: Change, key: ApiKeyRecord): Promise<void> {
   tx.delete(apiKeyKey(key.userId, key.id)).delete(apiKeyByHashKey(key.hash)).delete(apiKeyUsedKey(key.id));
-  for await (const entry of tx.kv.list({ prefix: ["loginByUser", key.userId] }, { limit: 500 })) {
+  await deleteLogins(tx, { userId: key.userId, keyId: key.id });
+}
+
+/** Ends every login of a user that this key made; null: those that no key made. */
+export async function deleteLogins(tx: Change, made: { userId: string; keyId: string | null }): Promise<void> {
+  for await (const entry of tx.kv.list({ prefix: ["loginByUser", made.userId] }, { limit: 500 })) {
     const hash = entry.key[2] as string;
     const login = await tx.get<LoginRecord>(loginKey(hash));
-    if (login.value?.keyId === key.id) deleteLogin(tx, { userId: key.userId, hash });
+    if (login.value?.keyId === made.keyId) deleteLogin(tx, { userId: made.userId, hash });
   }
 }
 

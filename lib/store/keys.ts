@@ -9,12 +9,15 @@ export const POINTER = 1;
 
 export const userKey = (u: string): Key => ["user", u];
 export const userByLoginKey = (login: string): Key => ["userByLogin", login];
+export const userByGithubIdKey = (id: number): Key => ["userByGithubId", id];
+export const userByGithubNameKey = (name: string): Key => ["userByGithubName", name.toLowerCase()];
 export const apiKeyKey = (u: string, k: string): Key => ["apiKey", u, k];
 export const apiKeyByHashKey = (hash: string): Key => ["apiKeyByHash", hash];
 export const apiKeyUsedKey = (k: string): Key => ["apiKeyUsed", k];
 export const loginKey = (hash: string): Key => ["login", hash];
 export const loginByUserKey = (u: string, hash: string): Key => ["loginByUser", u, hash];
 export const signInLinkKey = (hash: string): Key => ["signInLink", hash];
+export const githubStateKey = (hash: string): Key => ["githubState", hash];
 
 export const projectKey = (p: string): Key => ["project", p];
 export const projectByNameKey = (owner: string, name: string): Key => ["projectByName", owner, name.toLowerCase()];

@@ -12,6 +12,7 @@ export const errorCode = z.enum([
   "unauthorized",
   "forbidden",
   "cross_site",
+  "not_invited",
   "not_found",
   "session_not_found",
   "method_not_allowed",
@@ -39,6 +40,7 @@ export const errorCode = z.enum([
   "node_lifecycle_conflict",
   "upgrade_required",
   "rate_limited",
+  "github_unavailable",
   "store_busy",
   "internal_error",
 ]);

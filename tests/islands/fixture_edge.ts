@@ -138,6 +138,9 @@ export class FixtureEdge {
     if (pathname === "/signin/wrong") {
       return h(SignInPage, { githubEnabled: false, error: "This API key is not valid." });
     }
+    if (pathname === "/signin/github") {
+      return h(SignInPage, { githubEnabled: true, notice: "You are not invited here." });
+    }
     if (pathname === "/projects") return h(ProjectsPage, { me: ME, projects: this.projects, options: OPTIONS });
     if (pathname === "/error") return h(ErrorPage, { me: ME, status: 500, title: "Something went wrong", ...BROKEN });
     if (pathname === "/credentials") {

@@ -18,7 +18,16 @@ function edgeWithWork(): FixtureEdge {
 Deno.test("every page comes alive in a browser under the strict policy without a complaint", async () => {
   await using edge = edgeWithWork();
   const base = `/projects/${PROJECT.id}`;
-  const paths = ["/signin", "/projects", base, `${base}/board`, `${base}/settings`, "/nodes", "/credentials"];
+  const paths = [
+    "/signin",
+    "/signin/github",
+    "/projects",
+    base,
+    `${base}/board`,
+    `${base}/settings`,
+    "/nodes",
+    "/credentials",
+  ];
   for (const path of paths) {
     await using open = await openPage(edge.url + path);
     assertEquals(open.complaints, [], path);
@@ -45,7 +54,7 @@ Deno.test("a page fits the width of a small phone", async () => {
   await using edge = edgeWithWork();
   const base = `/projects/${PROJECT.id}`;
   for (const width of [360, 375, 1280]) {
-    for (const path of ["/signin", "/projects", base, `${base}/settings`, "/nodes", "/credentials"]) {
+    for (const path of ["/signin", "/signin/github", "/projects", base, `${base}/settings`, "/nodes", "/credentials"]) {
       await using open = await openPage(edge.url + path, { viewport: { width, height: 700 } });
       const wide = await open.page.evaluate(() => document.documentElement.scrollWidth);
       assertEquals(wide, width, `${path} at ${width}`);

@@ -31,7 +31,15 @@ Deno.test("help, and what to do when the call, the data or the configuration is 
     const env = { HEARTH_DATA_DIR: empty };
     const help = await runAdmin(["help"], env);
     assertEquals(help.code, 0);
-    const names = ["users add", "users disable", "keys make", "signin-link", "nodes drain", "nodes destroy"];
+    const names = [
+      "users add",
+      "users disable",
+      "users github",
+      "keys make",
+      "signin-link",
+      "nodes drain",
+      "nodes destroy",
+    ];
     for (const name of [...names, "tasks cancel", "openapi"]) assertStringIncludes(help.out, name);
     const wrong = [[], ["dance"], ["users", "dance"], ["users", "list", "x"], ["users", "add", "a", "--force"]];
     for (const args of wrong) {
@@ -87,6 +95,22 @@ Deno.test("users are added, listed, disabled and enabled, and the edge that runs
     const shown = users.map((user: Record<string, unknown>) => [user.login, user.role, user.disabled, user.keys]);
     assertEquals(shown, [["admin", "admin", false, 1], ["Ada", "member", false, 1]]);
     assertMatch((await admin("users", "list")).out, /^LOGIN +ROLE .*\nadmin +admin +no +1 .*\nAda +member +no +1 /);
+  }));
+
+Deno.test("an admin says on the command line who somebody is at GitHub", () =>
+  withEdge(async ({ admin }) => {
+    const added = await admin("users", "add", "Grace", "--github", "grace-hopper");
+    assertEquals([added.code, added.out], [0, "Added Grace (member).\n"]);
+    assertStringIncludes(added.err, "grace-hopper is Grace from then on");
+    assertMatch((await admin("users", "list")).out, /\nGrace .* grace-hopper \(once signed in\) /);
+    const other = await admin("users", "github", "admin", "--name", "Grace-Hopper");
+    assertEquals([other.code, other.out], [1, ""]);
+    assertStringIncludes(other.err, "users github Grace --none");
+    for (const wrong of [[], ["--name", "../x"], ["--none", "--name", "grace"]]) {
+      assertEquals((await admin("users", "github", "grace", ...wrong)).code, 2);
+    }
+    assertEquals((await admin("users", "github", "grace", "--none")).code, 0);
+    assertEquals((await admin("users", "github", "admin", "--name", "Grace-Hopper")).code, 0);
   }));
 
 Deno.test("a sign-in link names the edge that runs and works once; without one it says so", () =>
