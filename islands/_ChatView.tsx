@@ -99,6 +99,7 @@ function FollowUp({ session }: { session: Session }) {
       onSend={(text) => actions.prompt(session.id, text)}
       onInterrupt={() => void actions.interrupt(session.id)}
       onRemove={(prompt) => void actions.removePrompt(prompt)}
+      onSteer={session.steering && ((prompt) => void actions.steerPrompt(prompt))}
       onEdit={(prompt, text) => actions.editPrompt(prompt, text)}
     />
   );

@@ -179,6 +179,12 @@ export class ProjectActions {
     });
   }
 
+  /** Sends a waiting prompt into the turn that runs. The live socket brings what becomes of it, which may be sooner. */
+  steerPrompt({ sessionId, messageId }: Prompt): Promise<void> {
+    const path = `${this.#base}/sessions/${sessionId}/prompts/${messageId}/steer`;
+    return this.#try(() => call(path, { method: "POST", body: {} }));
+  }
+
   interrupt(sessionId: string): Promise<void> {
     return this.#try(() => call(`${this.#base}/sessions/${sessionId}/interrupt`, { method: "POST", body: {} }));
   }

@@ -25,7 +25,8 @@ import { LastLines } from "./last_lines.ts";
 import { messageLines } from "./message_lines.ts";
 import { RAW_MESSAGE, readRetry } from "./model_retry.ts";
 import { type Profile, profileEnvironment } from "./profiles.ts";
-import { readUpdate, type SessionUpdate, type ToolCallFields, toolCallFields } from "./updates.ts";
+import { readUpdate, type SessionUpdate, type ToolCallFields, toolCallFields, toTokens } from "./updates.ts";
+import { offersSteering, readSteered, STEER_METHOD, type Steered, toSteerParams } from "./steering.ts";
 import { type StallLimits, Watchdog } from "./watchdog.ts";
 
 const START_TIMEOUT_MS = 90_000;
@@ -91,6 +92,7 @@ export class AcpSession implements AsyncDisposable {
   #sessionId: string | null = null;
   #canResume = false;
   #canLoad = false;
+  #canSteer = false;
   #costUsd: number | null = null;
   #watchdog: Watchdog | null = null;
   #onActivity: (() => void) | null = null;
@@ -166,6 +168,11 @@ export class AcpSession implements AsyncDisposable {
     return this.#canResume || this.#canLoad;
   }
 
+  /** Whether it takes prompts into a turn that runs. */
+  get canSteer(): boolean {
+    return this.#canSteer;
+  }
+
   /**
    * Opens the conversation in `cwd`: the one named by `resume` where that is possible, else a new one. One that was
    * opened while this process was kept warm is taken over. Throws an Error with a sentence for a person.
@@ -220,6 +227,14 @@ export class AcpSession implements AsyncDisposable {
     }
   }
 
+  /** Sends a prompt into the turn that runs. Never throws; without a turn nothing is sent. */
+  async steer(text: string): Promise<Steered> {
+    const sessionId = this.#sessionId;
+    if (sessionId === null || !this.#canSteer || !this.#watchdog || this.#isCancelling) return "returned";
+    const asked = this.#connection.agent.request(STEER_METHOD, toSteerParams(sessionId, text));
+    return await readSteered(this.#request(asked), () => this.isAlive);
+  }
+
   /** Asks the coding agent to end its turn; one that does not is ended itself. */
   cancel(): void {
     const sessionId = this.#sessionId;
@@ -246,6 +261,7 @@ export class AcpSession implements AsyncDisposable {
       }),
     );
     this.#canLoad = answer.agentCapabilities?.loadSession === true;
+    this.#canSteer = offersSteering(answer._meta);
     this.#canResume = Boolean(answer.agentCapabilities?.sessionCapabilities?.resume);
   }
 
@@ -378,10 +394,4 @@ export class AcpSession implements AsyncDisposable {
     await process.stdin.close().catch(() => {});
     await this.#lastLines[Symbol.asyncDispose]();
   }
-}
-
-function toTokens(usage: { inputTokens: number; outputTokens: number; totalTokens: number } | null | undefined) {
-  if (!usage) return null;
-  const whole = (count: number) => Number.isFinite(count) ? Math.max(0, Math.trunc(count)) : 0;
-  return { input: whole(usage.inputTokens), output: whole(usage.outputTokens), total: whole(usage.totalTokens) };
 }

@@ -5,9 +5,10 @@
  */
 import { agent, type AgentContext, methods, ndJsonStream, RequestError } from "@agentclientprotocol/sdk/unstable";
 import { newId } from "../../lib/ids.ts";
+import { STEER_METHOD, steerParams } from "./steering.ts";
 import { DemoMemory } from "./demo_memory.ts";
 import { type DemoTurn, runInstruction } from "./demo_instructions.ts";
-import { readInstructions } from "./demo_language.ts";
+import { type Instruction, readInstructions } from "./demo_language.ts";
 
 interface DemoSession {
   cwd: string;
@@ -15,6 +16,8 @@ interface DemoSession {
   toolServers: string[];
   /** Aborted by session/cancel; one for each prompt. */
   turn: AbortController | null;
+  /** What came into the turn that runs: done after the instruction under way. */
+  steered: Instruction[];
   /** What the conversation is said to have cost, in all. */
   spentUsd: number;
 }
@@ -27,6 +30,7 @@ export async function runDemo(): Promise<void> {
       protocolVersion: 1,
       agentCapabilities: { loadSession: true, sessionCapabilities: { resume: {} } },
       agentInfo: { name: "demo", version: "1.0.0" },
+      _meta: { steering: { supported: true } },
     }))
     .onRequest(methods.agent.session.new, async ({ params }) => {
       const sessionId = newId();
@@ -50,6 +54,14 @@ export async function runDemo(): Promise<void> {
       const text = params.prompt.map((block) => block.type === "text" ? block.text : "").join("\n");
       return await answer(client, { sessionId: params.sessionId, text, own: session });
     })
+    .onRequest(STEER_METHOD, (params: unknown) => steerParams.parse(params), async ({ params }) => {
+      const session = sessions.get(params.sessionId);
+      if (!session?.turn) return { outcome: "promptRequired", reason: "noRunningTurn" };
+      const text = params.prompt.map((block) => block.text).join("\n");
+      session.steered.push(...readInstructions(text));
+      await session.memory.add({ role: "user", text });
+      return { outcome: "injected" };
+    })
     .onNotification(methods.agent.session.cancel, ({ params }) => {
       sessions.get(params.sessionId)?.turn?.abort();
     })
@@ -65,7 +77,7 @@ interface Place {
 function newSession({ cwd, mcpServers = [] }: Place, memory: DemoMemory): DemoSession {
   const asked = memory.entries.filter(({ role }) => role === "user").flatMap(({ text }) => readInstructions(text));
   const spentUsd = asked.reduce((sum, each) => sum + (each.kind === "spend" ? each.usd : 0), 0);
-  return { cwd, memory, toolServers: mcpServers.map(({ name }) => name), turn: null, spentUsd };
+  return { cwd, memory, toolServers: mcpServers.map(({ name }) => name), turn: null, steered: [], spentUsd };
 }
 
 interface Prompted {
@@ -88,8 +100,11 @@ async function answer(client: AgentContext, prompted: Prompted) {
   };
   const turn: DemoTurn = { client, sessionId, cwd, toolServers, signal: controller.signal, said, spend };
   try {
-    for (const instruction of readInstructions(text)) {
-      if (controller.signal.aborted) break;
+    const asked = readInstructions(text);
+    own.steered = [];
+    while (!controller.signal.aborted) {
+      const instruction = own.steered.shift() ?? asked.shift();
+      if (!instruction) break;
       await runInstruction(turn, instruction);
     }
   } finally {

@@ -124,6 +124,12 @@ export function startTurn(state: Transcript, prompt: string): Transcript {
   return { ...state, prompt, previous: null, lastPlan: null };
 }
 
+/** A prompt came into the turn under way: what is said from here on stands after it. */
+export function steerTurn(state: Transcript, prompt: string): Step {
+  const closed = closeText(state, false);
+  return { state: { ...closed.state, prompt, previous: null }, finished: closed.finished, open: null };
+}
+
 /**
  * The turn ended. With `interrupted` the growing text is marked, and tool calls that are still open are told as
  * failed; else they stay open, because a coding agent may go on with them in the background.

@@ -15,6 +15,7 @@ import {
   recordPermission,
   reduce,
   startTurn,
+  steerTurn,
   type Step,
   type Transcript,
   type TranscriptIds,
@@ -101,6 +102,13 @@ export class TranscriptWriter implements AsyncDisposable {
 
   startTurn(prompt: string): void {
     this.#state = startTurn(this.#state, prompt);
+  }
+
+  /** A person's prompt came into the turn under way. */
+  steer(prompt: { messageId: string; text: string }): Step {
+    const step = this.#apply(steerTurn(this.#state, prompt.text));
+    this.add({ messageId: prompt.messageId, role: "user", content: prompt.text });
+    return step;
   }
 
   /** The turn is over. What it finished is durable after the next `flush`. */

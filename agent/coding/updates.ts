@@ -3,6 +3,7 @@
  * are malformed count as absent, kinds that are unknown keep their name so that they can be counted.
  */
 import { z } from "zod";
+import type { Tokens } from "../../lib/wire/common.ts";
 import type { ModelRetry } from "./model_retry.ts";
 
 const contentBlock = z.looseObject({ type: z.string() }).transform(showBlock);
@@ -76,4 +77,13 @@ function showBlock(block: Record<string, unknown> & { type: string }): string {
 function showResource(resource: unknown): string {
   const read = z.object({ text: z.string().optional(), uri: z.string().optional() }).safeParse(resource);
   return read.success ? read.data.text ?? read.data.uri ?? "[resource]" : "[resource]";
+}
+
+/** What a turn has used, in whole numbers; null where nothing was said of it. */
+export function toTokens(
+  usage: { inputTokens: number; outputTokens: number; totalTokens: number } | null | undefined,
+): Tokens | null {
+  if (!usage) return null;
+  const whole = (count: number) => Number.isFinite(count) ? Math.max(0, Math.trunc(count)) : 0;
+  return { input: whole(usage.inputTokens), output: whole(usage.outputTokens), total: whole(usage.totalTokens) };
 }

@@ -17,6 +17,7 @@ export interface CommandTarget {
   beginAnew(workspaceId: string): Promise<void>;
   stop(workspaceId: string, options: { keep: boolean }): Promise<void>;
   sendPrompt(workspaceId: string, prompt: { messageId: string; text: string }): Promise<void>;
+  steerPrompt(workspaceId: string, prompt: { messageId: string; into: string; text: string }): Promise<void>;
   cancelPrompt(workspaceId: string, messageId: string): Promise<void>;
   /** Returns before the relay stands: nothing waits for a reader. */
   openRelay(workspaceId: string, relayId: string): void;
@@ -112,6 +113,10 @@ async function dispatch(target: CommandTarget, frame: CommandFrame): Promise<voi
       return await target.stop(frame.workspaceId, { keep: frame.keep });
     case "prompt.send":
       return await target.sendPrompt(frame.workspaceId, { messageId: frame.messageId, text: frame.text });
+    case "prompt.steer": {
+      const { messageId, into, text } = frame;
+      return await target.steerPrompt(frame.workspaceId, { messageId, into, text });
+    }
     case "prompt.cancel":
       return await target.cancelPrompt(frame.workspaceId, frame.messageId);
     case "relay.open":

@@ -97,6 +97,13 @@ export class Recorder implements AsyncDisposable {
     await this.#writer.flush();
   }
 
+  /** The same for one that came into the turn under way: what was being said is cut there. */
+  async addSteered(prompt: { messageId: string; text: string }): Promise<void> {
+    this.#progress.reset();
+    this.#show(this.#writer.steer(prompt));
+    await this.#writer.flush();
+  }
+
   /** Closes what a crash of this program left open. Answers how many messages there were. */
   async closeLeftOpen(): Promise<number> {
     const left = await this.#options.openMessages.list(this.#options.workspaceId);

@@ -163,6 +163,7 @@ function commandTarget(workspaces: Workspaces, drain: () => void): CommandTarget
     beginAnew: (workspaceId) => workspaces.beginAnew(workspaceId),
     stop: (workspaceId, options) => workspaces.stop(workspaceId, options),
     sendPrompt: (workspaceId, prompt) => workspaces.sendPrompt(workspaceId, prompt),
+    steerPrompt: (workspaceId, prompt) => workspaces.steerPrompt(workspaceId, prompt),
     cancelPrompt: (workspaceId, messageId) => workspaces.cancelPrompt(workspaceId, messageId),
     openRelay: (workspaceId, relayId) => workspaces.openRelay(workspaceId, relayId),
     answerPermission: (workspaceId, answer) => workspaces.answerPermission(workspaceId, answer),

@@ -25,7 +25,8 @@ export class Tell {
   /** The same event of the same prompt is told once, however often a crash repeats it. */
   async turn(body: TurnReport): Promise<void> {
     const path = `/api/workspaces/${this.#workspaceId}/turns`;
-    const reportId = `${this.#workspaceId}:${body.promptId}:${body.event}`;
+    const place = body.into === undefined ? "" : `:${body.into}`;
+    const reportId = `${this.#workspaceId}:${body.promptId}:${body.event}${place}`;
     const told = body.error === undefined ? body : { ...body, error: sentence(body.error) };
     await this.#reports.add({ reportId, workspaceId: this.#workspaceId, kind: "turn", path, body: told });
   }

@@ -17,6 +17,7 @@ import { beginWorkspace } from "./workspace_begin.ts";
 import { failWorkspace, finalizeWork, forgetWorkspace, keepWorkspace, removeWorkspace } from "./workspace_end.ts";
 import type { WorkspaceParts } from "./workspace_parts.ts";
 import { WorkspaceState } from "./workspace_state.ts";
+import { type SteeredPrompt, steerPrompt } from "./workspace_steering.ts";
 import { runPrompt, tellInterrupted } from "./workspace_turns.ts";
 
 const RETRY = { initialMs: 500, maxMs: 30_000 };
@@ -110,6 +111,10 @@ export class Workspace implements AsyncDisposable {
     if (row?.promptId !== messageId) return;
     this.#state.cancelled = messageId;
     if (row.promptState === "running") this.#state.agent.cancel();
+  }
+
+  async steerPrompt(prompt: SteeredPrompt): Promise<void> {
+    await steerPrompt(this.#state, prompt);
   }
 
   /** What became of a permission request. */

@@ -4,6 +4,7 @@
  */
 import type { Logger } from "../../lib/log.ts";
 import type { Runtime } from "../../lib/wire/workspace.ts";
+import type { AcpSession } from "../coding/acp.ts";
 import type { WorkspaceRow } from "../store/workspaces.ts";
 import { CodingAgent } from "./coding_agent.ts";
 import { type Change, describe, isLeaving } from "./phase.ts";
@@ -36,6 +37,10 @@ export class WorkspaceState implements AsyncDisposable {
   readonly agent: CodingAgent;
   /** A prompt that was cancelled before it ran. */
   cancelled: string | null = null;
+  /** The turn that the coding agent does now, into which prompts can be sent. */
+  turn: { promptId: string; session: AcpSession; recorder: Recorder } | null = null;
+  /** What is being sent into it, one after the other; never rejects. */
+  steering: Promise<void> = Promise.resolve();
   #changing: Promise<unknown> = Promise.resolve();
   #runtime: Runtime | null = null;
   #recorder: Recorder | null = null;
@@ -112,6 +117,7 @@ export class WorkspaceState implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.agent[Symbol.asyncDispose]();
+    await this.steering;
     await this.#recorder?.[Symbol.asyncDispose]();
   }
 

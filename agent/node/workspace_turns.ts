@@ -8,6 +8,7 @@ import { SUMMARY_MAX } from "../../lib/wire/limits.ts";
 import type { Runtime, TurnReport } from "../../lib/wire/workspace.ts";
 import { withRecap } from "../coding/recap.ts";
 import { runTurn } from "./turns.ts";
+import { settleSteering } from "./workspace_steering.ts";
 import type { Look, WorkspaceState } from "./workspace_state.ts";
 
 /** Runs the prompt that the row holds. */
@@ -27,13 +28,15 @@ export async function runPrompt(state: WorkspaceState, { row, signal }: Look): P
   const turns = numberOf(row.facts?.turns) + 1;
   await state.change((now) => {
     if (now.phase !== "ready" || signal.aborted) return null;
-    const facts = now.facts && { ...now.facts, startedAtMs, costBaseUsd, turns };
+    const facts = now.facts && { ...now.facts, startedAtMs, costBaseUsd, turns, steers: [] };
     return { promptState: "running", acpSessionId: session.sessionId, facts };
   });
   if (signal.aborted) return;
   if (state.cancelled === prompt.messageId) {
     return await endTurn(state, { promptId: prompt.messageId, event: "ended", stopReason: "cancelled" });
   }
+  const accepted = { promptId: prompt.messageId, event: "accepted" as const };
+  state.turn = { promptId: prompt.messageId, session, recorder };
   const report = await state.agent.during(() =>
     runTurn({
       session,
@@ -44,13 +47,14 @@ export async function runPrompt(state: WorkspaceState, { row, signal }: Look): P
       costBaseUsd,
       turns,
       onCost: (costUsd) => state.tell.status({ costUsd }),
-      onAccepted: () => state.tell.turn({ promptId: prompt.messageId, event: "accepted" }),
+      onAccepted: () => state.tell.turn(session.canSteer ? { ...accepted, steering: true } : accepted),
       signal,
     })
-  );
+  ).finally(() => state.turn = null);
   const { endedFor } = state.agent;
   if (!session.isAlive) await state.agent.end();
   if (signal.aborted) return;
+  await settleSteering(state, { promptId: prompt.messageId, recorder });
   const { stopReason: _, ...told } = report;
   await endTurn(state, endedFor === null ? report : { ...told, error: endedFor });
 }
@@ -78,6 +82,7 @@ export async function tellInterrupted(state: WorkspaceState, { row, signal }: Lo
     state.log.warn("workspace.not_resumable", { reason: messageOf(error) });
   }
   await state.change((now) => ({ resumes: now.resumes + 1 }));
+  await settleSteering(state, { promptId: row.promptId, recorder });
   await endTurn(state, { promptId: row.promptId, event: "ended", interrupted: true, resumable });
 }
 

@@ -12,6 +12,7 @@ import { type RelayPlace, Relays } from "./relays.ts";
 import type { Answer } from "./permission_desk.ts";
 import { Tell } from "./tell.ts";
 import { Workspace } from "./workspace.ts";
+import type { SteeredPrompt } from "./workspace_steering.ts";
 import { checkoutOf, folderOf, type WorkspaceParts, type WorkspacesOptions } from "./workspace_parts.ts";
 import { WorkspaceUsers } from "./workspace_users.ts";
 
@@ -111,6 +112,11 @@ export class Workspaces implements AsyncDisposable {
   /** Hands a prompt to a workspace; an idle coding agent wakes up. */
   async sendPrompt(workspaceId: string, prompt: { messageId: string; text: string }): Promise<void> {
     await this.#all.get(workspaceId)?.sendPrompt(prompt);
+  }
+
+  /** Sends a prompt into the turn of another one, if that runs. */
+  async steerPrompt(workspaceId: string, prompt: SteeredPrompt): Promise<void> {
+    await this.#all.get(workspaceId)?.steerPrompt(prompt);
   }
 
   /** Interrupts the turn of this prompt, no other. */

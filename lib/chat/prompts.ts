@@ -77,6 +77,47 @@ export async function removePrompt(edge: Edge, ref: SessionRef, messageId: strin
   await changeQueued(edge, ref, { messageId, patch: { state: "cancelled" } });
 }
 
+/**
+ * Sends a prompt that waits into the turn that runs. Until the agent has told what became of it nobody can change it;
+ * when the turn ends first, it is the next one. Throws `prompt_not_queued`, `conflict` where there is nothing to send
+ * it into, `session_not_live`, `session_closing`.
+ */
+export async function steerPrompt(edge: Edge, ref: SessionRef, messageId: string): Promise<PromptRecord> {
+  return await change(edge.store, async (tx) => {
+    const session = await tx.get<SessionRecord>(sessionKey(ref.projectId, ref.id));
+    const entry = await getPromptById(tx, ref.id, messageId);
+    if (!session.value || !entry?.value) throw notFound("prompt");
+    requireQueued(entry.value);
+    const workspace = await requireTakesPrompts(tx, session.value);
+    const into = requireSteerable(session.value, entry.value);
+    const next: PromptRecord = { ...entry.value, state: "sent", steeredInto: into };
+    putPrompt(tx, entry, { ...next, projectId: ref.projectId });
+    // Whoever ends the turn at the same time loses the check or finds the prompt on its way.
+    putSession(tx, session, session.value, { active: true });
+    const command = { kind: "prompt.steer" as const, workspaceId: workspace.id, sessionId: ref.id };
+    await addCommands(tx, workspace.nodeId, [{ ...command, messageId, into }]);
+    return next;
+  }, edge.clock);
+}
+
+/** The prompt whose turn takes it in. */
+function requireSteerable(session: SessionRecord, prompt: PromptRecord): string {
+  const { handedOut, turn, steering } = session;
+  if (turn !== "running" || handedOut === null) {
+    throw new AppError("conflict", "No turn runs now, so there is none to send this prompt into. It goes next.");
+  }
+  if (!steering) {
+    throw new AppError(
+      "conflict",
+      "This coding agent takes nothing into a turn that runs. The prompt goes next; interrupt the turn to send it now.",
+    );
+  }
+  if (prompt.steeredInto === handedOut) {
+    throw new AppError("conflict", "The coding agent did not take this prompt into its turn. It goes next.");
+  }
+  return handedOut;
+}
+
 /** Interrupts the turn that runs; without one nothing happens. Returns whether there was one. */
 export async function interruptTurn(edge: Edge, ref: SessionRef): Promise<boolean> {
   return await change(edge.store, async (tx) => {
@@ -111,6 +152,11 @@ async function isLineFull(tx: Change, session: SessionRecord): Promise<boolean> 
   return await countWaiting(tx, session, LINE_MAX) >= WAITING_PROMPTS_MAX;
 }
 
+function requireQueued({ state }: PromptRecord): void {
+  if (state === "queued") return;
+  throw new AppError("prompt_not_queued", "The agent has this prompt already, so it cannot be changed any more.");
+}
+
 /** Whoever hands a prompt out writes its record too: handing out and editing at once cannot both win. */
 async function changeQueued(
   edge: Edge,
@@ -120,9 +166,7 @@ async function changeQueued(
   return await change(edge.store, async (tx) => {
     const entry = await getPromptById(tx, ref.id, how.messageId);
     if (!entry?.value) throw notFound("prompt");
-    if (entry.value.state !== "queued") {
-      throw new AppError("prompt_not_queued", "The agent has this prompt already, so it cannot be changed any more.");
-    }
+    requireQueued(entry.value);
     const next = { ...entry.value, ...how.patch };
     putPrompt(tx, entry, { ...next, projectId: ref.projectId });
     return next;

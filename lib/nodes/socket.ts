@@ -191,6 +191,12 @@ async function toFrame(edge: Edge, row: CommandRecord): Promise<CommandFrame> {
       if (!prompt || !["sent", "running"].includes(prompt.state)) return { ...base, kind: "noop" };
       return { ...base, kind: row.kind, workspaceId: row.workspaceId, messageId: row.messageId, text: prompt.text };
     }
+    case "prompt.steer": {
+      const { workspaceId, messageId, into } = row;
+      const prompt = await readPrompt(edge.store, row.sessionId, messageId);
+      if (prompt?.state !== "sent" || prompt.steeredInto !== into) return { ...base, kind: "noop" };
+      return { ...base, kind: row.kind, workspaceId, messageId, into, text: prompt.text };
+    }
   }
 }
 

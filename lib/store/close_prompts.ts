@@ -6,7 +6,7 @@
 import type { PromptState } from "../wire/session.ts";
 import type { Change } from "./change.ts";
 import { projectTopic, promptKey } from "./keys.ts";
-import { getPromptById, type PromptRecord } from "./prompts.ts";
+import { getPromptById, isWaiting, type PromptRecord } from "./prompts.ts";
 import type { SessionRecord } from "./sessions.ts";
 
 /** Closes them within the change that ends the session; `handedOut` is what becomes of the one that the agent had. */
@@ -17,7 +17,7 @@ export async function closePrompts(
 ): Promise<void> {
   const [first, last] = [session.promptsTaken + 1, session.promptCount + 1];
   const line = tx.kv.list<PromptRecord>({ start: promptKey(session.id, first), end: promptKey(session.id, last) });
-  for await (const entry of line) if (entry.value.state === "queued") close(tx, session, entry, "cancelled");
+  for await (const entry of line) if (isWaiting(entry.value)) close(tx, session, entry, "cancelled");
   const current = session.handedOut ? await getPromptById(tx, session.id, session.handedOut) : null;
   if (current?.value && ["sent", "running"].includes(current.value.state)) {
     close(tx, session, current as Deno.KvEntry<PromptRecord>, handedOut);

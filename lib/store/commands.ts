@@ -12,6 +12,7 @@ export type CommandInput =
   | { kind: "workspace.start"; workspaceId: string; run: number | null; again?: true }
   | { kind: "workspace.stop"; workspaceId: string; run: number | null; keep: boolean }
   | { kind: "prompt.send"; workspaceId: string; sessionId: string; messageId: string }
+  | { kind: "prompt.steer"; workspaceId: string; sessionId: string; messageId: string; into: string }
   | { kind: "prompt.cancel"; workspaceId: string; messageId: string }
   | { kind: "relay.open"; workspaceId: string; relayId: string }
   | { kind: "permission.respond"; workspaceId: string; sessionId: string; requestId: string }

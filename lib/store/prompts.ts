@@ -14,6 +14,8 @@ export interface PromptRecord extends Versioned {
   /** The text is not the one that was asked first. */
   edited?: boolean;
   state: PromptState;
+  /** The prompt into whose turn it was sent; `sent` with it: the agent has not told yet what became of it. */
+  steeredInto?: string;
   by: string;
   at: number;
 }
@@ -55,11 +57,16 @@ export async function listPrompts(store: Store, sessionId: string): Promise<Prom
   return (await Array.fromAsync(entries)).map((entry) => entry.value).reverse();
 }
 
+/** Whether its turn is still to come: a prompt on its way into a turn runs by itself when that turn is over. */
+export function isWaiting(prompt: PromptRecord): boolean {
+  return prompt.state === "queued" || (prompt.state === "sent" && prompt.steeredInto !== undefined);
+}
+
 /** The first prompt after those already taken that still waits; cancelled ones are passed over. */
 export async function nextWaiting(tx: Change, session: SessionRecord): Promise<Deno.KvEntry<PromptRecord> | null> {
   for (let n = session.promptsTaken + 1; n <= session.promptCount; n++) {
     const entry = await getPrompt(tx, session.id, n);
-    if (entry.value?.state === "queued") return entry as Deno.KvEntry<PromptRecord>;
+    if (entry.value && isWaiting(entry.value)) return entry as Deno.KvEntry<PromptRecord>;
   }
   return null;
 }
@@ -71,7 +78,7 @@ export async function countWaiting(tx: Change, session: SessionRecord, limit: nu
     end: promptKey(session.id, session.promptCount + 1),
   };
   const waiting = await Array.fromAsync(tx.kv.list<PromptRecord>(range, { limit }));
-  return waiting.filter((entry) => entry.value.state === "queued").length;
+  return waiting.filter((entry) => isWaiting(entry.value)).length;
 }
 
 export function toPrompt(record: PromptRecord): Prompt {

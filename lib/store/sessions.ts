@@ -19,6 +19,8 @@ export interface SessionRecord extends Versioned {
   topic: string | null;
   status: SessionStatus;
   turn: Session["turn"];
+  /** Prompts can be added to the turn that was accepted last; absent: its coding agent does not offer it. */
+  steering?: boolean;
   /** The run under which new messages of the edge are shown. */
   run: number;
   /** The prompt that the agent has now, sent or running; null: it waits for one. */
@@ -141,6 +143,7 @@ export async function toSession(store: Store, record: SessionRecord): Promise<Se
     topic: record.topic,
     status: record.status,
     turn: record.turn,
+    ...(record.turn === "running" && record.steering && { steering: true as const }),
     pendingPermissions: record.openPermissions ?? 0,
     messageCount: record.messageCount,
     lastSeq: record.lastSeq,

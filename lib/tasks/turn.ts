@@ -18,7 +18,7 @@ import type { TurnAnswer, TurnReport } from "../wire/workspace.ts";
 import { enterStep } from "./deadlines.ts";
 import { finishTask } from "./finish.ts";
 import { transition } from "./state.ts";
-import { afterTurn, promptStateAfter, type TurnEnd } from "./turn_decision.ts";
+import { afterSteering, afterTurn, promptStateAfter, type TurnEnd } from "./turn_decision.ts";
 import { growCost, growTokens } from "./usage.ts";
 
 const STOP: TurnAnswer = { stop: true };
@@ -33,7 +33,8 @@ interface TurnState {
 
 /** Takes in a report of the workspace's agent. */
 export async function reportTurn(edge: Edge, workspace: WorkspaceRecord, report: TurnReport): Promise<TurnAnswer> {
-  if (!workspace.projectId || !workspace.sessionId) return report.event === "accepted" ? { ok: true } : { wait: true };
+  if (!workspace.projectId || !workspace.sessionId) return report.event === "ended" ? { wait: true } : { ok: true };
+  if (report.event === "steered") return await takeSteered(edge, workspace, report);
   if (report.event === "accepted") return await acceptTurn(edge, workspace, report);
   const ended = await endTurn(edge, workspace, report);
   if ("answer" in ended) return ended.answer;
@@ -56,12 +57,24 @@ async function acceptTurn(edge: Edge, workspace: WorkspaceRecord, report: TurnRe
     const { session, task } = state;
     if (session.value.handedOut !== report.promptId) return { ok: true };
     if (session.value.turn === "running") return { ok: true };
-    putSession(tx, session, { ...session.value, turn: "running" });
+    putSession(tx, session, { ...session.value, turn: "running", steering: report.steering === true });
     if (task) putTask(tx, task, toRunning(tx, edge, task.value));
     if (state.workspace.value.status !== "running") {
       putWorkspace(tx, state.workspace, { ...state.workspace.value, status: "running" });
     }
     await setPromptState(tx, session.value, { messageId: report.promptId, state: "running" });
+    return { ok: true };
+  }, edge.clock);
+}
+
+/** What became of a prompt that was sent into a turn. One that has gone another way meanwhile stays as it is. */
+async function takeSteered(edge: Edge, workspace: WorkspaceRecord, report: TurnReport): Promise<TurnAnswer> {
+  return await change(edge.store, async (tx) => {
+    const state = await readState(tx, workspace);
+    if (!state) return STOP;
+    const entry = await getPromptById(tx, state.session.value.id, report.promptId);
+    const next = entry?.value && afterSteering(entry.value, report);
+    if (entry && next) putPrompt(tx, entry, { ...entry.value!, state: next, projectId: workspace.projectId! });
     return { ok: true };
   }, edge.clock);
 }
@@ -123,7 +136,8 @@ function decide(tx: Change, { state, decision, waiting, ids }: DecisionInput): T
   switch (decision.kind) {
     case "next": {
       const { projectId } = state.session.value;
-      putPrompt(tx, waiting!, { ...waiting!.value, state: "sent", projectId });
+      const { steeredInto: _, ...prompt } = waiting!.value;
+      putPrompt(tx, waiting!, { ...prompt, state: "sent", projectId });
       return { next: { messageId: waiting!.value.messageId, text: waiting!.value.text } };
     }
     case "resume":

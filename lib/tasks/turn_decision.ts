@@ -39,6 +39,16 @@ export function promptStateAfter(report: TurnReport): Extract<PromptState, "done
   return report.stopReason === "cancelled" ? "cancelled" : "done";
 }
 
+/** What becomes of a prompt that was sent into a turn; null: the report speaks of what is over. */
+export function afterSteering(
+  prompt: Pick<PromptRecord, "state" | "steeredInto">,
+  report: Pick<TurnReport, "into" | "outcome" | "interrupted">,
+): Extract<PromptState, "done" | "failed" | "queued"> | null {
+  if (prompt.state !== "sent" || prompt.steeredInto === undefined || prompt.steeredInto !== report.into) return null;
+  if (report.outcome !== "injected") return "queued";
+  return report.interrupted ? "failed" : "done";
+}
+
 function failureOf(report: TurnReport): string | null {
   return report.error ?? (report.stopReason && REASONS[report.stopReason]) ?? null;
 }

@@ -24,13 +24,25 @@ export interface ComposerProps {
   onSend: (text: string) => Promise<boolean>;
   onInterrupt: () => void;
   onRemove: (prompt: Prompt) => void;
+  /** Sends a waiting prompt into the turn that runs; left out where that cannot be done. */
+  onSteer?: (prompt: Prompt) => void;
   /** Says whether the new text was taken. */
   onEdit: (prompt: Prompt, text: string) => Promise<boolean>;
 }
 
 export function Composer(
-  { label = "Follow-up to this session", state, text, waiting, running, onSend, onInterrupt, onRemove, onEdit }:
-    ComposerProps,
+  {
+    label = "Follow-up to this session",
+    state,
+    text,
+    waiting,
+    running,
+    onSend,
+    onInterrupt,
+    onRemove,
+    onSteer,
+    onEdit,
+  }: ComposerProps,
 ) {
   const busy = useSignal(false);
   const field = useRef<HTMLTextAreaElement>(null);
@@ -58,7 +70,7 @@ export function Composer(
 
   return (
     <div class="composer">
-      <WaitingPrompts prompts={waiting} onRemove={onRemove} onEdit={onEdit} />
+      <WaitingPrompts prompts={waiting} onRemove={onRemove} onSteer={onSteer} onEdit={onEdit} />
       <div class="composer-row">
         <textarea
           ref={field}

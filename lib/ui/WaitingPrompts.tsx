@@ -7,24 +7,28 @@ import { PromptEditor } from "./PromptEditor.tsx";
 export interface WaitingPromptsProps {
   prompts: Prompt[];
   onRemove: (prompt: Prompt) => void;
+  /** Sends it into the turn that runs; left out where that cannot be done. */
+  onSteer?: (prompt: Prompt) => void;
   /** Says whether the new text was taken. */
   onEdit: (prompt: Prompt, text: string) => Promise<boolean>;
 }
 
-export function WaitingPrompts({ prompts, onRemove, onEdit }: WaitingPromptsProps) {
+export function WaitingPrompts({ prompts, ...act }: WaitingPromptsProps) {
   if (prompts.length === 0) return null;
   return (
     <ul class="waiting" aria-label="Waiting prompts">
       {prompts.map((prompt) => (
         <li key={prompt.messageId}>
-          <Waiting prompt={prompt} onRemove={onRemove} onEdit={onEdit} />
+          <Waiting prompt={prompt} {...act} />
         </li>
       ))}
     </ul>
   );
 }
 
-function Waiting({ prompt, onRemove, onEdit }: Omit<WaitingPromptsProps, "prompts"> & { prompt: Prompt }) {
+function Waiting(
+  { prompt, onRemove, onSteer, onEdit }: Omit<WaitingPromptsProps, "prompts"> & { prompt: Prompt },
+) {
   const editing = useSignal(false);
   const queued = prompt.state === "queued";
   if (queued && editing.value) {
@@ -37,6 +41,9 @@ function Waiting({ prompt, onRemove, onEdit }: Omit<WaitingPromptsProps, "prompt
       {queued
         ? (
           <>
+            {onSteer
+              ? <button type="button" class="button small quiet" onClick={() => onSteer(prompt)}>Send now</button>
+              : null}
             <button
               type="button"
               class="icon-button"

@@ -37,6 +37,15 @@ export const commandFrame = z.discriminatedUnion("kind", [
   z.object({ ...base, kind: z.literal("prompt.send"), workspaceId: uuid, messageId: uuid, text: z.string() }),
   /** Interrupts the turn; `messageId` names the prompt meant, so that a late command never hits the next one. */
   z.object({ ...base, kind: z.literal("prompt.cancel"), workspaceId: uuid, messageId: uuid }),
+  /** Adds the prompt to the turn under way; `into` names that turn's prompt, so that a late command adds to no other. */
+  z.object({
+    ...base,
+    kind: z.literal("prompt.steer"),
+    workspaceId: uuid,
+    messageId: uuid,
+    into: uuid,
+    text: z.string(),
+  }),
   /** A reader waits for the agent at `…/relay/:relayId`: for a terminal of the workspace, or the state of its git. */
   z.object({ ...base, kind: z.literal("relay.open"), workspaceId: uuid, relayId: uuid }),
   /** What became of a permission request: the option that was chosen and by whom, or that it is over without one. */

@@ -222,6 +222,11 @@ export const endpoints = {
     summary: "Take a prompt that still waits out of the line",
     status: 204,
   }),
+  steerPrompt: endpoint("user", `POST ${S}/prompts/:messageId/steer`, {
+    summary: "Send a prompt that still waits into the turn that runs, where the coding agent offers it",
+    answer: session.prompt,
+    status: 202,
+  }),
   listPermissions: endpoint("user", `GET ${S}/permissions`, {
     summary: "What the coding agent asked permission for, newest first",
     query: permission.permissionListQuery,

@@ -20,6 +20,8 @@ export const session = z.object({
   topic: z.string().nullable(),
   status: sessionStatus,
   turn: sessionTurn,
+  /** A waiting prompt can be sent into the turn that runs. */
+  steering: z.literal(true).optional(),
   /** Permission requests that wait for a person. */
   pendingPermissions: count,
   messageCount: count,

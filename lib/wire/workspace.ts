@@ -93,7 +93,13 @@ export type WorkspaceReport = z.infer<typeof workspaceReport>;
 export const stopReason = z.enum(["end_turn", "max_tokens", "max_turn_requests", "refusal", "cancelled"]);
 export const turnReport = z.object({
   promptId: uuid,
-  event: z.enum(["accepted", "ended"]),
+  /** `steered`: what became of a prompt that was to be added to the turn of `into`. */
+  event: z.enum(["accepted", "steered", "ended"]),
+  /** With `accepted`: prompts can be added to this turn. */
+  steering: z.boolean().optional(),
+  into: uuid.optional(),
+  /** With `steered`: it is part of that turn, or was not taken in and waits as before. */
+  outcome: z.enum(["injected", "returned"]).optional(),
   stopReason: stopReason.optional(),
   /** The coding agent failed, in words for a person. */
   error: text(ERROR_MAX).optional(),
@@ -106,7 +112,7 @@ export const turnReport = z.object({
 });
 export type TurnReport = z.infer<typeof turnReport>;
 
-/** `ok` answers `accepted`; the others say what comes after a turn that ended. */
+/** `ok` answers `accepted` and `steered`; the others say what comes after a turn that ended. */
 export const turnAnswer = z.union([
   z.strictObject({ ok: z.literal(true) }),
   z.strictObject({ next: z.object({ messageId: uuid, text: z.string().max(PROMPT_MAX) }) }),

@@ -1,7 +1,7 @@
 /** Chat sessions: their messages by page, follow-up prompts, interrupting and ending. The browser never writes messages. */
 import { requireProject, requireSession } from "../../lib/auth/access.ts";
 import { exportSession } from "../../lib/chat/export.ts";
-import { addPrompt, editPrompt, interruptTurn, removePrompt } from "../../lib/chat/prompts.ts";
+import { addPrompt, editPrompt, interruptTurn, removePrompt, steerPrompt } from "../../lib/chat/prompts.ts";
 import { notFound } from "../../lib/errors.ts";
 import { listMessages, readMessage } from "../../lib/store/messages.ts";
 import { listPrompts, toPrompt } from "../../lib/store/prompts.ts";
@@ -63,6 +63,10 @@ function mountPrompts(app: App): void {
   serve(app, endpoints.deletePrompt, async (call) => {
     const session = await sessionOf(call);
     await removePrompt(call.edge, session, call.params.messageId!);
+  });
+  serve(app, endpoints.steerPrompt, async (call) => {
+    const session = await sessionOf(call);
+    return toPrompt(await steerPrompt(call.edge, session, call.params.messageId!));
   });
 }
 

@@ -90,6 +90,34 @@ claude("a follow-up asked meanwhile goes on with the same conversation", async (
   assertStringIncludes(JSON.stringify(second?.said), "the end.");
 });
 
+claude("a prompt sent into the turn that runs is answered in it, and stands where it came in", async () => {
+  const script: Script = ({ prompt }) =>
+    prompt.includes("blue")
+      ? [say("Blue it is.")]
+      : [say("The beginning of a red story. "), { kind: "hold", until: NEVER }];
+  await using world = await World.make({ codingAgent: "claude", script });
+  const { taskId, sessionId } = await world.submit("Tell a story");
+  await liveText(world, "The beginning of a red story.");
+  await world.live.until(
+    "a turn that takes prompts in",
+    (frame) => frame.type === "session.updated" && frame.session.id === sessionId && frame.session.steering === true,
+  );
+  const messageId = crypto.randomUUID();
+  await world.session(sessionId, "POST /prompts", { messageId, text: "Make it blue" });
+  assertEquals((await world.session(sessionId, `POST /prompts/${messageId}/steer`)).status, 202);
+  const task = await world.live.task(taskId, "completed", "failed");
+  assertEquals(task.status, "completed", task.errorMessage ?? "");
+  assertEquals(shapeOf(await world.messages(sessionId)).map(([role, content]) => [role, content.trim()]), [
+    ["user", "Tell a story"],
+    ["assistant", "The beginning of a red story."],
+    ["user", "Make it blue"],
+    ["assistant", "Blue it is."],
+  ]);
+  const prompts = (await world.session(sessionId, "GET /prompts")).body.items;
+  assertEquals(prompts.map(({ state }: { state: string }) => state), ["done"]);
+  assertEquals(world.model.asked.filter(({ prompt }) => prompt.includes("blue")).length, 1);
+});
+
 claude("an interrupt ends the turn and not the task; cancel ends it, and leaves no process", async () => {
   const script: Script = ({ prompt }) =>
     prompt.includes("short")

@@ -200,7 +200,7 @@ export class FixtureEdge {
 
   #answer({ method, path, body }: SeenRequest, url: URL): Response {
     const [, family, one, list, seq] = path.split("?")[0]!.split("/");
-    if (method === "POST" && list === "prompts") {
+    if (method === "POST" && list === "prompts" && !seq) {
       const prompt = { ...(body as { messageId: string; text: string }), sessionId: one!, state: "queued" as const };
       this.prompts.push({ ...prompt, createdAt: new Date(this.now).toISOString() });
       return Response.json(this.prompts.at(-1), { status: 202 });

@@ -234,6 +234,30 @@ Deno.test("follow-ups: Enter sends once under one id, Shift+Enter breaks the lin
   await edge.until(() => edge.requests.find((each) => each.path.endsWith("/interrupt")), "the turn was interrupted");
 });
 
+Deno.test("a waiting prompt can be sent into the turn that runs where the session says so, and only then", async () => {
+  await using edge = edgeWith(3);
+  const prompt = { messageId: id(80), sessionId: LIVE.sessionId, text: "hurry", createdAt: ago(1) };
+  edge.prompts = [{ ...prompt, state: "queued" }];
+  await using open = await openPage(edge.url + PATH);
+  await connected(open.page);
+  const waiting = open.page.locator(".waiting li");
+  await waiting.waitFor();
+  const button = waiting.getByRole("button", { name: "Send now" });
+  assertEquals(await button.count(), 0);
+  const session = edge.sessions.find((each) => each.id === LIVE.sessionId)!;
+  edge.push({ type: "session.updated", session: { ...session, turn: "running", steering: true, updatedAt: ago(0) } });
+  await button.click();
+  await edge.until(
+    () => edge.requests.find(({ path }) => path === `/sessions/${LIVE.sessionId}/prompts/${prompt.messageId}/steer`),
+    "it was sent into the turn",
+  );
+  edge.push({ type: "prompt.updated", sessionId: LIVE.sessionId, prompt: { ...prompt, state: "sent" } });
+  await waiting.getByText("Sent", { exact: true }).waitFor();
+  assertEquals(await button.count(), 0);
+  edge.push({ type: "prompt.updated", sessionId: LIVE.sessionId, prompt: { ...prompt, state: "queued" } });
+  await button.waitFor();
+});
+
 Deno.test("shortcuts switch views and sessions, and are silent while somebody types", async () => {
   await using edge = edgeWith(3);
   await using open = await openPage(edge.url + PATH);

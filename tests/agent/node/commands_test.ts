@@ -17,6 +17,7 @@ function makeTarget(told: string[], during: (entry: string) => Promise<void> = (
     beginAnew: (id) => note(`anew ${id}`),
     stop: (id, { keep }) => note(`stop ${id} ${keep}`),
     sendPrompt: (id, { messageId, text }) => note(`prompt ${id} ${messageId} ${text}`),
+    steerPrompt: (id, { messageId, into, text }) => note(`steer ${id} ${messageId} ${into} ${text}`),
     cancelPrompt: (id, messageId) => note(`cancel ${id} ${messageId}`),
     openRelay: (id, relayId) => void note(`relay ${id} ${relayId}`),
     answerPermission: (id, { requestId, outcome, optionId, by }) =>
@@ -52,6 +53,7 @@ Deno.test("every kind of command reaches the workspaces, in order, and is then n
         frame(5, { kind: "noop" }),
         frame(6, { kind: "permission.respond", requestId: MESSAGE, outcome: "answered", optionId: "yes", by: "ada" }),
         frame(7, { kind: "workspace.start", run: 1, again: true }),
+        frame(8, { kind: "prompt.steer", messageId: MESSAGE, into: OTHER_WORKSPACE, text: "hurry" }),
       ]
     ) await inbox.store(command);
     await using commands = new Commands({ inbox, target: makeTarget(told), log: silent });
@@ -64,9 +66,10 @@ Deno.test("every kind of command reaches the workspaces, in order, and is then n
       `stop ${WORKSPACE} true`,
       `permission ${WORKSPACE} ${MESSAGE} answered yes ada`,
       `anew ${WORKSPACE}`,
+      `steer ${WORKSPACE} ${MESSAGE} ${OTHER_WORKSPACE} hurry`,
     ]);
     assertEquals(await inbox.pending(), []);
-    await inbox.store(frame(8, { kind: "node.drain" }));
+    await inbox.store(frame(9, { kind: "node.drain" }));
     await commands.apply();
     await commands.settled();
     assertEquals(told.at(-1), "drain");

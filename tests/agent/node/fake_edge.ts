@@ -117,7 +117,7 @@ export class FakeEdge implements AsyncDisposable {
     assert(path === `/api/workspaces/${workspaceId}/turns`, path);
     const report = turnReport.parse(body);
     this.#note(workspaceId, "turn", report);
-    return Response.json(report.event === "accepted" ? { ok: true } : this.afterTurn(report));
+    return Response.json(report.event === "ended" ? this.afterTurn(report) : { ok: true });
   }
 
   #runtime(workspaceId: string): Response {

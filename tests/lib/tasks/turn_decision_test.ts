@@ -1,7 +1,7 @@
 /** What comes after a turn: every kind of end, with and without a waiting prompt, in a task and in a manual workspace. */
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import type { PromptRecord } from "../../../lib/store/prompts.ts";
-import { afterTurn, promptStateAfter, type TurnEnd } from "../../../lib/tasks/turn_decision.ts";
+import { afterSteering, afterTurn, promptStateAfter, type TurnEnd } from "../../../lib/tasks/turn_decision.ts";
 import type { TurnReport } from "../../../lib/wire/workspace.ts";
 
 const WAITING: PromptRecord = {
@@ -68,4 +68,17 @@ Deno.test("the reason of a failure is a sentence for a person", () => {
   assertStringIncludes(reasonOf(ended({ stopReason: "max_tokens" })), "largest length");
   assertStringIncludes(reasonOf(ended({ stopReason: "max_turn_requests" })), "limit of steps");
   assertEquals(reasonOf(ended({ error: "Out of credit." })), "Out of credit.");
+});
+
+Deno.test("what becomes of a prompt that was sent into a turn; a report of what is over changes nothing", () => {
+  const sent = { state: "sent" as const, steeredInto: "t" };
+  const told = (more: Partial<TurnReport>) => ({ into: "t", outcome: "injected" as const, ...more });
+  assertEquals(afterSteering(sent, told({})), "done");
+  assertEquals(afterSteering(sent, told({ interrupted: true })), "failed");
+  assertEquals(afterSteering(sent, told({ outcome: "returned" })), "queued");
+  assertEquals(afterSteering(sent, told({ into: "another" })), null);
+  assertEquals(afterSteering({ state: "sent" }, told({ into: undefined })), null, "a turn of its own");
+  for (const state of ["queued", "running", "done", "failed", "cancelled"] as const) {
+    assertEquals(afterSteering({ ...sent, state }, told({})), null, state);
+  }
 });

@@ -1,0 +1,51 @@
+/** A prompt sent into a running turn, with nothing replaced: one turn answers both, and the conversation says so. */
+import { assertEquals } from "@std/assert";
+import { startTestEdge } from "../edge.ts";
+import { LiveClient } from "../live_client.ts";
+import { TestRepository } from "../repository.ts";
+
+Deno.test("a waiting prompt is sent into the turn that runs, which answers it; the others run after it", async () => {
+  await using repository = await TestRepository.make();
+  await using test = await startTestEdge({ agents: true });
+  const { id: projectId } = await test.addProject({ repositoryUrl: repository.path });
+  await using live = await LiveClient.open(test, projectId);
+  const folder = await Deno.makeTempDir({ prefix: "hearth-steer-" });
+  await using stack = new AsyncDisposableStack();
+  stack.defer(() => Deno.remove(folder, { recursive: true }));
+  await Deno.chmod(folder, 0o755);
+  const description = `say one\nrun until [ -e ${folder}/go ]; do sleep 0.05; done\nsay three`;
+  const { taskId, sessionId } =
+    (await test.admin.call(`POST /api/projects/${projectId}/tasks/submit`, { description })).body;
+  live.subscribe(sessionId);
+  await live.until(
+    "a turn that takes prompts in",
+    (frame) => frame.type === "session.updated" && frame.session.id === sessionId && frame.session.steering === true,
+  );
+  const path = `/api/projects/${projectId}/sessions/${sessionId}` as const;
+  const [waits, hurries] = [crypto.randomUUID(), crypto.randomUUID()];
+  await test.admin.call(`POST ${path}/prompts`, { messageId: waits, text: "say four" });
+  await test.admin.call(`POST ${path}/prompts`, { messageId: hurries, text: "say two" });
+  const pressed = await test.admin.call(`POST ${path}/prompts/${hurries}/steer`);
+  assertEquals([pressed.status, pressed.body.state], [202, "sent"]);
+  await live.until(
+    "the prompt in the turn",
+    (frame) => frame.type === "prompt.updated" && frame.prompt.messageId === hurries && frame.prompt.state === "done",
+  );
+  await Deno.writeTextFile(`${folder}/go`, "");
+  const task = await live.task(taskId, "completed", "failed");
+  assertEquals(task.status, "completed", task.errorMessage ?? "");
+  const { items } = (await test.admin.call(`GET ${path}/messages`)).body;
+  const said = items.filter(({ role }: { role: string }) => role !== "tool" && role !== "system")
+    .map(({ role, content }: { role: string; content: string }) => [role, content]);
+  assertEquals(said, [
+    ["user", description],
+    ["assistant", "one"],
+    ["user", "say two"],
+    ["assistant", "two"],
+    ["assistant", "three"],
+    ["user", "say four"],
+    ["assistant", "four"],
+  ]);
+  const prompts = (await test.admin.call(`GET ${path}/prompts`)).body.items;
+  assertEquals(prompts.map(({ state }: { state: string }) => state), ["done", "done"]);
+});
