@@ -1,4 +1,5 @@
-/** What a workspace works with: the agent's parts that all workspaces share, and where its own files lie. */
+/** What a workspace works with: the agent's parts that all workspaces share, and where its own files lie and go. */
+import { wait } from "../../lib/backoff.ts";
 import type { Logger } from "../../lib/log.ts";
 import type { MonitorOptions } from "../coding/monitor_loop.ts";
 import type { Prewarm } from "../coding/prewarm.ts";
@@ -48,9 +49,23 @@ export function checkoutOf(db: Database, workspaceId: string): string {
   return `${folderOf(db, workspaceId)}/checkout`;
 }
 
-/** Removes a folder with all that is in it; one that is missing is fine. */
+/** A git of an agent that was killed a moment ago may still write; it ends when it finds its folder or its pipe gone. */
+const REMOVE_TRIES = 50;
+const REMOVE_AGAIN_MS = 100;
+
+/** Removes a folder with all that is in it, also while somebody still writes there; one that is missing is fine. */
 export async function removeFolder(path: string): Promise<void> {
-  await Deno.remove(path, { recursive: true }).catch((error) => {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  });
+  for (let tries = 1;; tries++) {
+    try {
+      return await Deno.remove(path, { recursive: true });
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return;
+      if (!isNotEmpty(error) || tries === REMOVE_TRIES) throw error;
+      await wait(REMOVE_AGAIN_MS);
+    }
+  }
+}
+
+function isNotEmpty(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "ENOTEMPTY";
 }
