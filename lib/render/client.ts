@@ -3,6 +3,7 @@
  * that came with the page. The build calls `revive` with one loader per island.
  */
 import { type ComponentType, h, hydrate } from "preact";
+import { useEffect } from "preact/hooks";
 import { z } from "zod";
 
 type Props = Record<string, unknown>;
@@ -27,6 +28,10 @@ export function revive(loaders: Record<string, Loader>): void {
 
 async function hydrateIsland(place: Element, load: Loader, props: Props): Promise<void> {
   const { default: component } = await load();
-  hydrate(h(component as ComponentType<Props>, props), place);
-  place.setAttribute("data-ready", "");
+  const Island = () => {
+    // Effects run some time after the first paint, the outermost last: from here on the island's own keys are heard.
+    useEffect(() => place.setAttribute("data-ready", ""), []);
+    return h(component as ComponentType<Props>, props);
+  };
+  hydrate(h(Island, null), place);
 }

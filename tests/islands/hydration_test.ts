@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { openPage, useBrowser } from "./browser.ts";
+import { alive, openPage, useBrowser } from "./browser.ts";
 import { ago, id, makeMessage, makeNode, makeSession, makeTask, PROJECT } from "./fixture_data.ts";
 import { FixtureEdge } from "./fixture_edge.ts";
 
@@ -48,6 +48,21 @@ Deno.test("hydration keeps what the server wrote, and then tells times in the re
   assertEquals(await time.textContent(), "5 min ago");
   const title = await time.getAttribute("title");
   assert(title && !title.includes("UTC"), `still as the server wrote it: ${title}`);
+});
+
+Deno.test("an island that says it is ready hears its keys, however late the browser paints", async () => {
+  await using edge = edgeWithWork();
+  await using open = await openPage("about:blank");
+  const { page } = open;
+  await page.addInitScript(() => {
+    const wait = globalThis.setTimeout.bind(globalThis);
+    const late = (act: () => void, ms = 0) => wait(act, ms + 300);
+    Object.assign(globalThis, { requestAnimationFrame: late, setTimeout: late });
+  });
+  await page.goto(`${edge.url}/projects/${PROJECT.id}`);
+  await alive(page);
+  await page.keyboard.press("n");
+  await page.locator("#task-text:focus").waitFor();
 });
 
 Deno.test("a page fits the width of a small phone", async () => {

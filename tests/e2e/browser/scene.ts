@@ -1,8 +1,10 @@
 /** What the browser tests of the whole program share: a signed-in page on a project of a running edge, and pictures. */
 import type { BrowserContextOptions, Page } from "playwright";
 import { TestRepository } from "../../repository.ts";
-import { type OpenPage, openPage } from "../../islands/browser.ts";
+import { alive, type OpenPage, openPage } from "../../islands/browser.ts";
 import { EdgeProcess } from "./edge_process.ts";
+
+export { alive };
 
 const PICTURES = new URL("../../output/screens/", import.meta.url).pathname;
 const WIDTHS = [1280, 375];
@@ -48,10 +50,6 @@ export async function openScene(
 export async function show(page: Page, url: string): Promise<void> {
   await page.goto(url);
   await alive(page);
-}
-
-export async function alive(page: Page): Promise<void> {
-  await page.waitForFunction(() => !document.querySelector("hearth-island:not([data-ready])"));
 }
 
 export const taskField = (page: Page) => page.getByRole("textbox", { name: "New task", exact: true });
