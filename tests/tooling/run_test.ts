@@ -1,15 +1,19 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { readSummary } from "./summary.ts";
+import { readFailedFiles, readSummary } from "./summary.ts";
 
 const RUN = new URL("../run.ts", import.meta.url).pathname;
 
-/** Runs the suite's own entry over `files` in a folder of its own. */
-async function runOver(files: Record<string, string>, args: string[] = []): Promise<{ lines: string[]; code: number }> {
+/** Runs the suite's own entry over `files` in a folder of its own; `isWhole`: without naming them. */
+async function runOver(
+  files: Record<string, string>,
+  args: string[] = [],
+  { isWhole = false } = {},
+): Promise<{ lines: string[]; code: number }> {
   const cwd = await Deno.makeTempDir();
   try {
     for (const [name, text] of Object.entries(files)) await Deno.writeTextFile(`${cwd}/${name}`, text);
     const command = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", RUN, ...Object.keys(files), ...args],
+      args: ["run", "-A", RUN, ...isWhole ? [] : Object.keys(files), ...args],
       cwd,
       stdin: "null",
     });
@@ -51,6 +55,42 @@ Deno.test("arguments are passed on", async () => {
     "one",
   ]);
   assertEquals(lines.at(-1), "1 passed, 0 failed");
+});
+
+/** Fails in the first process that runs it. */
+const UNSTEADY = `Deno.test("unsteady", () => {
+  const isFirst = !Deno.readDirSync(".").some(({ name }) => name === "seen");
+  Deno.writeTextFileSync("seen", "");
+  if (isFirst) throw new Error("too early");
+});`;
+
+Deno.test("in a whole run, what fails once and passes alone is named, and counts as passed", async () => {
+  const files = { "a_test.ts": UNSTEADY, "b_test.ts": `Deno.test("steady", () => {});` };
+  const whole = await runOver(files, [], { isWhole: true });
+  assertEquals([whole.lines.at(-1), whole.code], ["2 passed, 0 failed", 0]);
+  assertStringIncludes(whole.lines.at(-2)!, "UNSTEADY: 1 failed at first and passed alone, in ./a_test.ts");
+  const named = await runOver(files);
+  assertEquals([named.lines.at(-1), named.code], ["1 passed, 1 failed", 1]);
+});
+
+Deno.test("what fails again has failed, and so have many failures at once", async () => {
+  const again = await runOver(
+    { "a_test.ts": UNSTEADY, "b_test.ts": `Deno.test("broken", () => { throw new Error("no"); });` },
+    [],
+    { isWhole: true },
+  );
+  assertEquals([again.lines.at(-1), again.code], ["0 passed, 2 failed", 1]);
+  const many = Object.fromEntries(["a", "b", "c", "d"].map((name) => [`${name}_test.ts`, "throw new Error('no');"]));
+  const broken = await runOver(many, [], { isWhole: true });
+  assertEquals([broken.lines.at(-1), broken.code], ["0 passed, 4 failed", 1]);
+  assertEquals(broken.lines.some((line) => line.startsWith("Run once more")), false);
+});
+
+Deno.test("the failed files are read from the reporter's list, each once", () => {
+  const output = "a => b \x1b[0m=> ./x/no_test.ts:1:1\n\n FAILURES \n\na => b => ./x/a_test.ts:1:6\n" +
+    "c ... one => ./x/a_test.ts:2:43\n./b_test.ts (uncaught error)\n\nFAILED | 0 passed | 3 failed (1ms)";
+  assertEquals(readFailedFiles(output), ["./x/a_test.ts", "./b_test.ts"]);
+  assertEquals(readFailedFiles("ok | 1 passed | 0 failed (1ms)"), []);
 });
 
 Deno.test("the last closing line counts, with colours and steps", () => {

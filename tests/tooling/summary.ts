@@ -20,3 +20,15 @@ export function readSummary(output: string): Summary | undefined {
   if (!last) return undefined;
   return { passed: Number(last[1]), failed: Number(last[2]), ignored: Number(last[3] ?? 0) };
 }
+
+const FAILURES = /^ FAILURES *$/gm;
+const FAILED_FILE = /^.* => (\.\/.+?):\d+:\d+$|^(\.\/.+) \(uncaught error\)$/gm;
+
+/** The files of the tests that the reporter lists as failed, each once; none when it did not get to its list. */
+export function readFailedFiles(output: string): string[] {
+  const plain = output.replace(COLOUR, "");
+  const list = [...plain.matchAll(FAILURES)].at(-1);
+  if (!list) return [];
+  const files = [...plain.slice(list.index).matchAll(FAILED_FILE)].map((match) => match[1] ?? match[2]!);
+  return [...new Set(files)];
+}

@@ -1,7 +1,7 @@
 /** Ways through a project with several sessions: the sidebar, the address, back and forward, two tabs, the keyboard. */
 import { assert, assertEquals } from "@std/assert";
 import { useBrowser } from "../../islands/browser.ts";
-import { alive, openScene, picture, runNow, type Scene, show, statusIs, taskField, transcriptOf } from "./scene.ts";
+import { alive, openScene, picture, runNow, type Scene, show, statusIs, transcriptOf } from "./scene.ts";
 
 useBrowser();
 
@@ -83,7 +83,7 @@ Deno.test("the main job needs no mouse", async () => {
   await using scene = await openScene();
   const { page } = scene;
   await page.keyboard.press("n");
-  assert(await taskField(page).evaluate((field) => field === document.activeElement));
+  await page.locator("#task-text:focus").waitFor();
   await page.keyboard.type("write key.txt: board");
   // On to Options and Run Now, each seen with a focus ring.
   for (const name of ["Options", "Run Now"]) {
