@@ -2,44 +2,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "node:path";
 import type { Task } from "../../lib/wire/task.ts";
-import { startTestEdge, type TestEdge } from "../edge.ts";
-import { LiveClient } from "../live_client.ts";
-import { TestRepository } from "../repository.ts";
-
-interface Scene extends AsyncDisposable {
-  test: TestEdge;
-  live: LiveClient;
-  repository: TestRepository;
-  projectId: string;
-}
-
-async function openScene(settings: Record<string, unknown> = {}): Promise<Scene> {
-  const repository = await TestRepository.make();
-  const test = await startTestEdge({ agents: true });
-  const project = await test.addProject({ repositoryUrl: repository.path, settings });
-  const live = await LiveClient.open(test, project.id);
-  return {
-    test,
-    live,
-    repository,
-    projectId: project.id,
-    async [Symbol.asyncDispose]() {
-      await live[Symbol.asyncDispose]();
-      await test[Symbol.asyncDispose]();
-      await repository[Symbol.asyncDispose]();
-    },
-  };
-}
-
-async function submit(scene: Scene, description: string): Promise<{ taskId: string; sessionId: string }> {
-  const answer = await scene.test.admin.call(`POST /api/projects/${scene.projectId}/tasks/submit`, { description });
-  assertEquals(answer.status, 202, JSON.stringify(answer.body));
-  return answer.body;
-}
-
-async function runToEnd(scene: Scene, description: string): Promise<Task> {
-  return await scene.live.task((await submit(scene, description)).taskId, "completed", "failed", "cancelled");
-}
+import { openScene, runToEnd, type Scene, submit } from "./scene.ts";
 
 /** What lies in the kept checkout of a run that ended. */
 async function filesOf(scene: Scene, task: Task): Promise<string[]> {
@@ -50,7 +13,7 @@ async function filesOf(scene: Scene, task: Task): Promise<string[]> {
 }
 
 Deno.test("a run over its cost is ended in the middle, and its task says why and what it cost", async () => {
-  await using scene = await openScene({ maxCostUsdPerRun: 1.5 });
+  await using scene = await openScene({ project: { settings: { maxCostUsdPerRun: 1.5 } } });
   const within = await runToEnd(scene, "spend 1\nspend 0.25\nsay Within.");
   assertEquals([within.status, within.costUsd], ["completed", 1.25]);
   const over = await runToEnd(scene, "spend 1\nspend 0.75\nrun sleep 600\nsay Never.");
@@ -73,7 +36,7 @@ Deno.test("what a run costs is on its task while it goes on", async () => {
 });
 
 Deno.test("the cost of all turns counts, so a prompt after the limit is not run", async () => {
-  await using scene = await openScene({ maxCostUsdPerRun: 1 });
+  await using scene = await openScene({ project: { settings: { maxCostUsdPerRun: 1 } } });
   const { taskId, sessionId } = await submit(scene, "wait 1500\nspend 1");
   await scene.live.task(taskId, "in_progress");
   const path = `/api/projects/${scene.projectId}/sessions/${sessionId}` as const;
@@ -84,7 +47,7 @@ Deno.test("the cost of all turns counts, so a prompt after the limit is not run"
 });
 
 Deno.test("a conversation that begins anew does not forget what the one before it cost", async () => {
-  await using scene = await openScene({ maxCostUsdPerRun: 1.5 });
+  await using scene = await openScene({ project: { settings: { maxCostUsdPerRun: 1.5 } } });
   const { test, live, projectId } = scene;
   const { sessionId } = (await test.admin.call("POST /api/workspaces", { projectId })).body;
   const end = async (text: string) => {
@@ -107,7 +70,7 @@ Deno.test("a conversation that begins anew does not forget what the one before i
 });
 
 Deno.test("a run over its turns and one over its minutes fail with that reason", async () => {
-  await using scene = await openScene({ maxTurnsPerRun: 1 });
+  await using scene = await openScene({ project: { settings: { maxTurnsPerRun: 1 } } });
   const { taskId, sessionId } = await submit(scene, "wait 1500");
   await scene.live.task(taskId, "in_progress");
   const path = `/api/projects/${scene.projectId}/sessions/${sessionId}/prompts` as const;

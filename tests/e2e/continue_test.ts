@@ -1,15 +1,11 @@
 /** Going on from a completed task, with nothing replaced: its branch, its conversation, and what cannot be gone on with. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { recapOf } from "../../lib/tasks/conversation_recap.ts";
-import { startTestEdge } from "../edge.ts";
-import { LiveClient } from "../live_client.ts";
-import { TestRepository } from "../repository.ts";
+import { openScene } from "./scene.ts";
 
 Deno.test("a task that goes on from a completed one starts from its branch and is told what was said there", async () => {
-  await using repository = await TestRepository.make();
-  await using test = await startTestEdge({ agents: true });
-  const { id: projectId } = await test.addProject({ repositoryUrl: repository.path });
-  await using live = await LiveClient.open(test, projectId);
+  await using scene = await openScene();
+  const { test, live, repository, projectId } = scene;
   const tasks = `/api/projects/${projectId}/tasks` as const;
   const body = { description: "write one.txt: one\nsay The first is done.", title: "The first" };
   const first = (await test.admin.call(`POST ${tasks}/submit`, body)).body;
@@ -41,10 +37,8 @@ Deno.test("a task that goes on from a completed one starts from its branch and i
 });
 
 Deno.test("the coding agent gets the earlier conversation before the prompt, and a merged branch is no loss", async () => {
-  await using repository = await TestRepository.make();
-  await using test = await startTestEdge({ agents: true });
-  const { id: projectId } = await test.addProject({ repositoryUrl: repository.path });
-  await using live = await LiveClient.open(test, projectId);
+  await using scene = await openScene();
+  const { test, live, repository, projectId } = scene;
   const tasks = `/api/projects/${projectId}/tasks` as const;
   const first = (await test.admin.call(`POST ${tasks}/submit`, {
     description: "write one.txt: one\nsay The blue heron sings.",

@@ -1,41 +1,14 @@
 /** How a run ends that does not end well: states, messages, what is kept and what is cleaned up. Nothing is replaced. */
 import { assert, assertEquals, assertExists, assertStringIncludes } from "@std/assert";
 import { dirname, join } from "node:path";
-import { startTestEdge, type TestEdge } from "../edge.ts";
 import { SocketFollower } from "../lib/live/follower.ts";
-import { LiveClient } from "../live_client.ts";
-import { TestRepository } from "../repository.ts";
 import { wait } from "../../lib/backoff.ts";
 import { listProcesses } from "../../lib/processes.ts";
 import { readBeat } from "../../lib/store/nodes.ts";
 import type { Task } from "../../lib/wire/task.ts";
+import { openScene, runToEnd, type Scene, submit } from "./scene.ts";
 
 const COMMANDS_WAIT_MAX_MS = 20_000;
-
-interface Scene extends AsyncDisposable {
-  test: TestEdge;
-  live: LiveClient;
-  repository: TestRepository;
-  projectId: string;
-}
-
-async function openScene(options: { repositoryUrl?: string; env?: Record<string, string> } = {}): Promise<Scene> {
-  const repository = await TestRepository.make();
-  const test = await startTestEdge({ agents: true, env: options.env });
-  const project = await test.addProject({ repositoryUrl: options.repositoryUrl ?? repository.path });
-  const live = await LiveClient.open(test, project.id);
-  return {
-    test,
-    live,
-    repository,
-    projectId: project.id,
-    async [Symbol.asyncDispose]() {
-      await live[Symbol.asyncDispose]();
-      await test[Symbol.asyncDispose]();
-      await repository[Symbol.asyncDispose]();
-    },
-  };
-}
 
 Deno.test("a coding agent that fails: task failed with its words, session error, workspace kept and then discarded", async () => {
   await using scene = await openScene();
@@ -81,7 +54,7 @@ Deno.test("a coding agent that crashes: what it said is kept, the task failed, a
 });
 
 Deno.test("a repository that cannot be cloned: task failed with Git's reason, no message is lost, the node is clean", async () => {
-  await using scene = await openScene({ repositoryUrl: "/nowhere/at/all.git" });
+  await using scene = await openScene({ project: { repositoryUrl: "/nowhere/at/all.git" } });
   const task = await runToEnd(scene, "say hello");
   assertEquals(task.status, "failed");
   assertStringIncludes(task.errorMessage!, "/nowhere/at/all.git");
@@ -208,16 +181,6 @@ Deno.test("a machine destroyed by force ends its work at once, however young, an
   const said = (await transcriptOf(scene, task)).find((message) => message.role === "tool");
   assertEquals(said?.toolMetadata?.status, "failed", "what was cut is told");
 });
-
-async function submit(scene: Scene, description: string): Promise<{ taskId: string; sessionId: string }> {
-  const answer = await scene.test.admin.call(`POST /api/projects/${scene.projectId}/tasks/submit`, { description });
-  assertEquals(answer.status, 202, JSON.stringify(answer.body));
-  return answer.body;
-}
-
-async function runToEnd(scene: Scene, description: string): Promise<Task> {
-  return await scene.live.task((await submit(scene, description)).taskId, "completed", "failed", "cancelled");
-}
 
 function pathOf(scene: Scene, task: Task): `/api/projects/${string}/tasks/${string}` {
   return `/api/projects/${scene.projectId}/tasks/${task.id}`;

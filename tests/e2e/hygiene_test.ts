@@ -1,9 +1,7 @@
 /** What a coding agent's commands leave behind, with nothing replaced: it ends with the workspace. */
 import { assert, assertEquals } from "@std/assert";
 import { isAlive, readProcess } from "../../lib/processes.ts";
-import { startTestEdge } from "../edge.ts";
-import { LiveClient } from "../live_client.ts";
-import { TestRepository } from "../repository.ts";
+import { openScene, submit } from "./scene.ts";
 
 /** Forks twice, leaves the session, wipes its environment, ignores signals, and says its pid in `file`. */
 const daemon = (file: string) =>
@@ -11,19 +9,16 @@ const daemon = (file: string) =>
   "</dev/null >/dev/null 2>&1 &)";
 
 Deno.test("a daemon that a command left behind is gone when its workspace is, by a cold and by a warm coding agent", async () => {
-  await using repository = await TestRepository.make();
-  await using test = await startTestEdge({ agents: true });
-  const project = await test.addProject({ repositoryUrl: repository.path });
-  await using live = await LiveClient.open(test, project.id);
+  await using scene = await openScene();
+  const { live } = scene;
   const folder = await Deno.makeTempDir();
   try {
     for (const name of ["cold", "warm"]) {
       const file = `${folder}/${name}`;
       const description = `run ${daemon(file)}; until test -e ${file}.seen; do sleep 0.1; done`;
-      const submitted = await test.admin.call(`POST /api/projects/${project.id}/tasks/submit`, { description });
-      assertEquals(submitted.status, 202, JSON.stringify(submitted.body));
-      const running = await live.task(submitted.body.taskId, "in_progress");
-      const done = live.task(submitted.body.taskId, "completed", "failed");
+      const { taskId } = await submit(scene, description);
+      const running = await live.task(taskId, "in_progress");
+      const done = live.task(taskId, "completed", "failed");
       const left = await pidIn(file);
       assert(left, "the daemon lives while the task does");
       await Deno.writeTextFile(`${file}.seen`, "");

@@ -4,9 +4,7 @@
  */
 import { assert, assertEquals, assertExists, assertStringIncludes } from "@std/assert";
 import { join } from "node:path";
-import { startTestEdge, type TestEdge } from "../edge.ts";
-import { LiveClient } from "../live_client.ts";
-import { TestRepository } from "../repository.ts";
+import { openScene, runToEnd, type Scene, submit } from "./scene.ts";
 
 const WORK = [
   "think First I look around.",
@@ -16,17 +14,15 @@ const WORK = [
 ];
 
 Deno.test("a task runs from submit to a pushed branch, and the next one on the same warm node", async () => {
-  await using repository = await TestRepository.make();
-  await using test = await startTestEdge({ agents: true });
-  const project = await test.addProject({ repositoryUrl: repository.path });
-  await using live = await LiveClient.open(test, project.id);
+  await using scene = await openScene();
+  const { live, repository } = scene;
 
-  const first = await run(test, live, { projectId: project.id, description: WORK.join("\n") });
-  assertEquals(first.task.status, "completed", first.task.errorMessage ?? "");
-  assertEquals(first.task.outputBranch, `task/${first.task.id}`);
-  assertEquals(await repository.show(first.task.outputBranch!, "notes/hello.txt"), "Hello from the agent");
-  assertEquals(await repository.git(["rev-parse", first.task.outputBranch!]), first.task.outputCommit);
-  assertEquals(await statuses(test, project.id, first.task.id), [
+  const first = await runToEnd(scene, WORK.join("\n"));
+  assertEquals(first.status, "completed", first.errorMessage ?? "");
+  assertEquals(first.outputBranch, `task/${first.id}`);
+  assertEquals(await repository.show(first.outputBranch!, "notes/hello.txt"), "Hello from the agent");
+  assertEquals(await repository.git(["rev-parse", first.outputBranch!]), first.outputCommit);
+  assertEquals(await statuses(scene, first.id), [
     "draft",
     "ready",
     "queued",
@@ -35,7 +31,7 @@ Deno.test("a task runs from submit to a pushed branch, and the next one on the s
     "completed",
   ]);
 
-  const messages = await transcript(test, project.id, first.sessionId);
+  const messages = await transcript(scene, first.sessionId);
   assertEquals(messages.map((message) => message.role), ["user", "thinking", "tool", "tool", "assistant"]);
   assertEquals(messages.map((message) => message.seq), [1, 2, 3, 4, 5]);
   assertStringIncludes(messages[1]!.content, "First I look around.");
@@ -46,53 +42,41 @@ Deno.test("a task runs from submit to a pushed branch, and the next one on the s
   assertStringIncludes(messages[3]!.content, "Hello from the agent");
   assertStringIncludes(messages[4]!.content, "All done.");
 
-  await live.workspace("stopped", (workspace) => workspace.id === first.task.workspaceId);
-  const node = await warmNode(test);
-  assertEquals(await checkouts(test, node.id), []);
+  await live.workspace("stopped", (workspace) => workspace.id === first.workspaceId);
+  const node = await warmNode(scene);
+  assertEquals(await checkouts(scene, node.id), []);
 
-  const second = await run(test, live, { projectId: project.id, description: "write second.txt: again" });
-  assertEquals([second.task.status, second.task.nodeId], ["completed", node.id]);
-  assertEquals(await repository.show(second.task.outputBranch!, "second.txt"), "again");
-  assert(!(await repository.git(["ls-tree", "--name-only", second.task.outputBranch!])).includes("notes"));
+  const second = await runToEnd(scene, "write second.txt: again");
+  assertEquals([second.status, second.nodeId], ["completed", node.id]);
+  assertEquals(await repository.show(second.outputBranch!, "second.txt"), "again");
+  assert(!(await repository.git(["ls-tree", "--name-only", second.outputBranch!])).includes("notes"));
 });
 
 Deno.test("a follow-up prompt asked while a turn runs is run next, as a message of its own id", async () => {
-  await using repository = await TestRepository.make();
-  await using test = await startTestEdge({ agents: true });
-  const project = await test.addProject({ repositoryUrl: repository.path });
-  await using live = await LiveClient.open(test, project.id);
-  const submitted = await submit(test, project.id, "wait 1500\nsay first");
+  await using scene = await openScene();
+  const { test, live, repository, projectId } = scene;
+  const folder = await Deno.makeTempDir({ prefix: "hearth-follow-up-" });
+  await using stack = new AsyncDisposableStack();
+  stack.defer(() => Deno.remove(folder, { recursive: true }));
+  await Deno.chmod(folder, 0o755);
+  const submitted = await submit(scene, `run until [ -e ${folder}/go ]; do sleep 0.05; done\nsay first`);
   const running = await live.task(submitted.taskId, "in_progress");
-  assertEquals(await checkouts(test, running.nodeId!), [running.workspaceId]);
+  assertEquals(await checkouts(scene, running.nodeId!), [running.workspaceId]);
   const messageId = crypto.randomUUID();
-  const path = `/api/projects/${project.id}/sessions/${submitted.sessionId}` as const;
+  const path = `/api/projects/${projectId}/sessions/${submitted.sessionId}` as const;
   const prompt = await test.admin.call(`POST ${path}/prompts`, { messageId, text: "write follow.txt: up" });
   assertEquals([prompt.status, prompt.body.state], [202, "queued"]);
+  await Deno.writeTextFile(`${folder}/go`, "");
   const task = await live.task(submitted.taskId, "completed", "failed");
   assertEquals(task.status, "completed", task.errorMessage ?? "");
   assertEquals(await repository.show(task.outputBranch!, "follow.txt"), "up");
-  const messages = await transcript(test, project.id, submitted.sessionId);
-  assertEquals(messages.map((message) => message.role), ["user", "assistant", "user", "tool"]);
-  assertEquals(messages[2]!.messageId, messageId);
+  const messages = await transcript(scene, submitted.sessionId);
+  assertEquals(messages.map((message) => message.role), ["user", "tool", "assistant", "user", "tool"]);
+  assertEquals(messages[3]!.messageId, messageId);
   assertEquals((await test.admin.call(`GET ${path}/prompts`)).body.items[0].state, "done");
 });
 
-async function submit(
-  test: TestEdge,
-  projectId: string,
-  description: string,
-): Promise<{ taskId: string; sessionId: string }> {
-  const answer = await test.admin.call(`POST /api/projects/${projectId}/tasks/submit`, { description });
-  assertEquals(answer.status, 202, JSON.stringify(answer.body));
-  return answer.body;
-}
-
-async function run(test: TestEdge, live: LiveClient, what: { projectId: string; description: string }) {
-  const submitted = await submit(test, what.projectId, what.description);
-  return { task: await live.task(submitted.taskId, "completed", "failed"), sessionId: submitted.sessionId };
-}
-
-async function statuses(test: TestEdge, projectId: string, taskId: string): Promise<string[]> {
+async function statuses({ test, projectId }: Scene, taskId: string): Promise<string[]> {
   const events = await test.admin.call(`GET /api/projects/${projectId}/tasks/${taskId}/events`);
   return events.body.items.map((event: { to: string }) => event.to);
 }
@@ -105,11 +89,11 @@ interface Shown {
   toolMetadata: { status: string; target?: string; diff?: string } | null;
 }
 
-async function transcript(test: TestEdge, projectId: string, sessionId: string): Promise<Shown[]> {
+async function transcript({ test, projectId }: Scene, sessionId: string): Promise<Shown[]> {
   return (await test.admin.call(`GET /api/projects/${projectId}/sessions/${sessionId}/messages`)).body.items;
 }
 
-async function warmNode(test: TestEdge): Promise<{ id: string; status: string }> {
+async function warmNode({ test }: Scene): Promise<{ id: string; status: string }> {
   const { items } = (await test.admin.call("GET /api/nodes")).body;
   assertEquals(items.length, 1);
   assertEquals([items[0].status, items[0].claims], ["warm", []]);
@@ -118,7 +102,7 @@ async function warmNode(test: TestEdge): Promise<{ id: string; status: string }>
 }
 
 /** The workspaces whose files are in the node's directory. */
-async function checkouts(test: TestEdge, nodeId: string): Promise<string[]> {
+async function checkouts({ test }: Scene, nodeId: string): Promise<string[]> {
   const directory = join(test.edge.config.HEARTH_DATA_DIR, "nodes", nodeId, "agent", "workspaces");
   const entries = await Array.fromAsync(Deno.readDir(directory));
   return entries.map((entry) => entry.name);

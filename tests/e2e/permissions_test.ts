@@ -3,43 +3,9 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "node:path";
 import type { PermissionRequest } from "../../lib/wire/permission.ts";
 import type { Task } from "../../lib/wire/task.ts";
-import { startTestEdge, type TestEdge } from "../edge.ts";
-import { LiveClient } from "../live_client.ts";
-import { TestRepository } from "../repository.ts";
+import { openScene, type Scene, submit } from "./scene.ts";
 
-interface Scene extends AsyncDisposable {
-  test: TestEdge;
-  live: LiveClient;
-  repository: TestRepository;
-  projectId: string;
-}
-
-async function openScene(
-  options: { env?: Record<string, string>; settings?: Record<string, unknown> } = {},
-): Promise<Scene> {
-  const repository = await TestRepository.make();
-  const test = await startTestEdge({ agents: true, env: options.env });
-  const { settings = {} } = options;
-  const project = await test.addProject({ repositoryUrl: repository.path, permissionMode: "ask", settings });
-  const live = await LiveClient.open(test, project.id);
-  return {
-    test,
-    live,
-    repository,
-    projectId: project.id,
-    async [Symbol.asyncDispose]() {
-      await live[Symbol.asyncDispose]();
-      await test[Symbol.asyncDispose]();
-      await repository[Symbol.asyncDispose]();
-    },
-  };
-}
-
-async function submit(scene: Scene, description: string): Promise<{ taskId: string; sessionId: string }> {
-  const answer = await scene.test.admin.call(`POST /api/projects/${scene.projectId}/tasks/submit`, { description });
-  assertEquals(answer.status, 202, JSON.stringify(answer.body));
-  return answer.body;
-}
+const ASKING = { project: { permissionMode: "ask" } };
 
 async function asked(scene: Scene, title: string, not: string[] = []): Promise<PermissionRequest> {
   const frame = await scene.live.until(
@@ -65,7 +31,7 @@ async function tools(scene: Scene, sessionId: string) {
 const ended = (scene: Scene, taskId: string) => scene.live.task(taskId, "completed", "failed", "cancelled");
 
 Deno.test("in ask mode a command waits for a person: allowed it runs, rejected it does not, and both are recorded", async () => {
-  await using scene = await openScene();
+  await using scene = await openScene(ASKING);
   const { taskId, sessionId } = await submit(
     scene,
     "ask write notes.txt: inside\nask echo one > one.txt\nask echo two > two.txt\nsay Done.",
@@ -96,7 +62,7 @@ Deno.test("in ask mode a command waits for a person: allowed it runs, rejected i
 });
 
 Deno.test("a project that asks before edits asks for those too, with the change that is meant", async () => {
-  await using scene = await openScene({ settings: { askBeforeEdits: true } });
+  await using scene = await openScene({ project: { ...ASKING.project, settings: { askBeforeEdits: true } } });
   const { taskId } = await submit(scene, "ask write notes.txt: inside");
   const request = await asked(scene, "Write notes.txt");
   assertStringIncludes(request.toolMetadata?.diff ?? "", "+inside");
@@ -106,7 +72,7 @@ Deno.test("a project that asks before edits asks for those too, with the change 
 });
 
 Deno.test("unanswered at its expiry a request is refused, the conversation says why, and the turn goes on", async () => {
-  await using scene = await openScene({ env: { PERMISSION_TIMEOUT_MS: "1000" } });
+  await using scene = await openScene({ ...ASKING, env: { PERMISSION_TIMEOUT_MS: "1000" } });
   const { taskId, sessionId } = await submit(scene, "ask touch late.txt\nwrite after.txt: on");
   const task = await ended(scene, taskId);
   assertEquals(task.status, "completed", task.errorMessage ?? "");
@@ -117,7 +83,7 @@ Deno.test("unanswered at its expiry a request is refused, the conversation says 
 });
 
 Deno.test("cancelling the run closes its request at once, and what was asked does not happen", async () => {
-  await using scene = await openScene();
+  await using scene = await openScene(ASKING);
   const { taskId } = await submit(scene, "ask touch never.txt");
   const request = await asked(scene, "touch never.txt");
   await scene.test.admin.call(`POST /api/projects/${scene.projectId}/tasks/${taskId}/cancel`);
@@ -131,7 +97,7 @@ Deno.test("cancelling the run closes its request at once, and what was asked doe
 });
 
 Deno.test("an interrupt ends the turn that waits for an answer; the next prompt goes on", async () => {
-  await using scene = await openScene();
+  await using scene = await openScene(ASKING);
   const { taskId, sessionId } = await submit(scene, "ask touch never.txt\nwrite late.txt: late");
   const request = await asked(scene, "touch never.txt");
   const path = `/api/projects/${scene.projectId}/sessions/${sessionId}` as const;
@@ -147,7 +113,7 @@ Deno.test("an interrupt ends the turn that waits for an answer; the next prompt 
 });
 
 Deno.test("the agent killed while a request waits: the request is closed, the run goes on and may ask anew", async () => {
-  await using scene = await openScene();
+  await using scene = await openScene(ASKING);
   const { taskId, sessionId } = await submit(scene, "ask touch before.txt");
   const request = await asked(scene, "touch before.txt");
   const path = `/api/projects/${scene.projectId}/sessions/${sessionId}` as const;

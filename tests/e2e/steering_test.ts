@@ -1,21 +1,16 @@
 /** A prompt sent into a running turn, with nothing replaced: one turn answers both, and the conversation says so. */
 import { assertEquals } from "@std/assert";
-import { startTestEdge } from "../edge.ts";
-import { LiveClient } from "../live_client.ts";
-import { TestRepository } from "../repository.ts";
+import { openScene, submit } from "./scene.ts";
 
 Deno.test("a waiting prompt is sent into the turn that runs, which answers it; the others run after it", async () => {
-  await using repository = await TestRepository.make();
-  await using test = await startTestEdge({ agents: true });
-  const { id: projectId } = await test.addProject({ repositoryUrl: repository.path });
-  await using live = await LiveClient.open(test, projectId);
+  await using scene = await openScene();
+  const { test, live, projectId } = scene;
   const folder = await Deno.makeTempDir({ prefix: "hearth-steer-" });
   await using stack = new AsyncDisposableStack();
   stack.defer(() => Deno.remove(folder, { recursive: true }));
   await Deno.chmod(folder, 0o755);
   const description = `say one\nrun until [ -e ${folder}/go ]; do sleep 0.05; done\nsay three`;
-  const { taskId, sessionId } =
-    (await test.admin.call(`POST /api/projects/${projectId}/tasks/submit`, { description })).body;
+  const { taskId, sessionId } = await submit(scene, description);
   live.subscribe(sessionId);
   await live.until(
     "a turn that takes prompts in",
