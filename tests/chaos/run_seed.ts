@@ -94,6 +94,7 @@ export async function runSeed(seed: number, options: SeedOptions): Promise<SeedR
         stored,
         taken: run.taken,
         mayBeCut: kills.agents.length > 0 || kills.codingAgents > 0 || kills.disk,
+        mayBeStopped: kills.disk,
         mayBeShort: plan.bodyMaxBytes !== null,
         reached: reachedBefore(run.script, said, kills),
       });

@@ -1,7 +1,7 @@
 /**
  * Compares what is stored with what the coding agent said. Without a kill both are the same, message for message. A kill
- * of the agent or the coding agent may cut a prompt: then its beginning is there, the message that was cut is marked
- * and holds no word that was not said, and everything that was surely said before the kill is there.
+ * of the agent or the coding agent, or a full disk, may cut a prompt: then its beginning is there, the message that was
+ * cut is marked and holds no word that was not said, and everything that was surely said before is there.
  */
 import type { Message } from "../../lib/wire/message.ts";
 import type { Line, Script } from "./script.ts";
@@ -14,6 +14,8 @@ export interface Facts {
   taken: ReadonlySet<string>;
   /** Something ended processes under the run, or took its disk. */
   mayBeCut: boolean;
+  /** Coding agents were told to stop: what they left off says so itself, as a tool that failed. */
+  mayBeStopped: boolean;
   /** Somebody in between refused large bodies, so that long messages may be cut. */
   mayBeShort: boolean;
   /** Commands that were surely reached long enough before a kill to be on the disk. */
@@ -79,7 +81,7 @@ function comparePrompt(lines: Line[], told: Message[], facts: Facts): Compared {
   if (same === lines.length) return { taken: same, problems: [], isBounded: false };
   if (!facts.mayBeCut) return { taken: same, problems: [missing(lines, same, told[same])], isBounded: false };
   const cut = told[same];
-  const isCut = cut !== undefined && cut.flags?.interrupted === true && isBeginning(lines[same]!, cut);
+  const isCut = cut !== undefined && isMarked(cut, facts) && isBeginning(lines[same]!, cut);
   const last = lastReached(lines, facts);
   const isThere = last < same || (last === same && isCut);
   const problems = isThere ? [] : [missing(lines, same, cut)];
@@ -95,6 +97,10 @@ function isWhole(line: Line, message: Message, facts: Facts): boolean {
   if (message.role !== line.role || message.flags?.interrupted) return false;
   if (message.content === line.content) return line.command === null || message.toolMetadata?.status === "completed";
   return facts.mayBeShort && (message.flags?.truncatedBytes ?? 0) > 0 && line.content.startsWith(message.content);
+}
+
+function isMarked({ flags, toolMetadata }: Message, { mayBeStopped }: Facts): boolean {
+  return flags?.interrupted === true || (mayBeStopped && toolMetadata?.status === "failed");
 }
 
 function isBeginning(line: Line, message: Message): boolean {

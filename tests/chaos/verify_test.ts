@@ -39,7 +39,14 @@ const CUT = { flags: { interrupted: true } };
 
 function faultsOf(stored: Message[], facts: Partial<Facts> = {}): string[] {
   const numbered = stored.map((each, at) => ({ ...each, seq: at + 1, messageId: each.messageId || `m${at}` }));
-  const all = { mayBeCut: false, mayBeShort: false, taken: new Set(["b"]), reached: new Set<string>(), ...facts };
+  const all = {
+    mayBeCut: false,
+    mayBeStopped: false,
+    mayBeShort: false,
+    taken: new Set(["b"]),
+    reached: new Set<string>(),
+    ...facts,
+  };
   return judge({ script: SCRIPT, stored: numbered, ...all }).faults;
 }
 
@@ -74,6 +81,7 @@ Deno.test("a hole in the numbers and an id that is there twice are found", () =>
   const facts = {
     script: SCRIPT,
     mayBeCut: false,
+    mayBeStopped: false,
     mayBeShort: false,
     taken: new Set<string>(),
     reached: new Set<string>(),
@@ -101,8 +109,17 @@ Deno.test("after a kill the beginning may stand alone, marked, but nothing that 
   assertEquals(faultsOf([...FIRST.slice(0, 5), call], { ...cut, reached }), []);
 });
 
+Deno.test("a command that a coding agent left off when it was told to stop is there as failed, and the last", () => {
+  const { toolMetadata } = told(COMMAND);
+  const call = { ...told(COMMAND), toolMetadata: { ...toolMetadata!, status: "failed" as const } };
+  const stopped = { mayBeCut: true, mayBeStopped: true, taken: new Set<string>() };
+  assertEquals(faultsOf([...FIRST.slice(0, 5), call], stopped), []);
+  assertEquals(faultsOf([...FIRST.slice(0, 5), call], { ...stopped, mayBeStopped: false }).length, 1);
+  assertEquals(faultsOf([FIRST[0]!, call], stopped).length, 1, "in another's place");
+});
+
 Deno.test("a prompt counts as bounded when it was cut and something had to be there", () => {
-  const given = { script: SCRIPT, mayBeCut: true, mayBeShort: false, taken: new Set<string>() };
+  const given = { script: SCRIPT, mayBeCut: true, mayBeStopped: false, mayBeShort: false, taken: new Set<string>() };
   const stored = FIRST.map((each, at) => ({ ...each, seq: at + 1, messageId: `m${at}` }));
   const reached = new Set([COMMAND.command!]);
   assertEquals(judge({ ...given, stored, reached }).bounded, 0, "it is whole");
