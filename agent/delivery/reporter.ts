@@ -19,6 +19,8 @@ import { type Answer, decideBatch } from "./retry.ts";
 const PACE_MS = 250;
 /** One deletion of many rows costs much less than many of a few. */
 const DELETE_EVERY_BATCHES = 4;
+/** The disk holds the thread: a request that was handed in just before it would leave only afterwards. */
+const LEAVE_MS = 1;
 /** `{"messages":[` and `]}` around the rows. */
 const BODY_FRAME_BYTES = 16;
 
@@ -210,6 +212,7 @@ export class Reporter implements AsyncDisposable {
   async #turnOver(underWay: StoredRow[]): Promise<StoredRow[]> {
     let next: StoredRow[] = [];
     try {
+      await wait(LEAVE_MS);
       const last = underWay.at(-1)!.id;
       const isSteady = !this.#sorting && last > this.#singlyUntil && this.#rowsAtOnce === this.#config.msgBatchMaxSize;
       const limits = { ...this.#limits(), after: last, full: true };
