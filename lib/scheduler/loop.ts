@@ -1,7 +1,8 @@
 /**
  * The loop that does what is due. It looks when something rings: a commit of this process, a queued message at the exact
  * time where the store has queues, a timer where it has none, the minute cron in any case. Whoever rings, the due keys
- * in the store say what is to be done.
+ * in the store say what is to be done. What takes long, such as a machine that a provider is deleting, holds up nothing
+ * else.
  */
 import type { Edge } from "../edge.ts";
 import { messageOf } from "../errors.ts";
@@ -9,7 +10,8 @@ import { type DueItem, listDue, nextDueAt, settleDue, takeDue } from "../store/d
 import { handleDue } from "./handlers.ts";
 
 const ITEMS_AT_ONCE = 50;
-const WORKERS = 4;
+/** Most of them wait for a provider; more at once would only get into each other's way in the store. */
+const WORKERS = 8;
 /** A timer is not set further ahead than this: clocks jump, and the cron comes every minute. */
 const TIMER_MAX_MS = 60_000;
 /** A due key this near in the future is waited for by a timer, also where there are queues: those come late. */
@@ -28,6 +30,8 @@ export class DueLoop {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #timerAt = Infinity;
   #running: Promise<void> | null = null;
+  /** What is being done now, by item. */
+  readonly #doing = new Map<string, Promise<void>>();
   #again = false;
   #stopped = false;
   #listening: Promise<void> = Promise.resolve();
@@ -53,7 +57,7 @@ export class DueLoop {
 
   /** Resolves when nothing that was due is left undone. */
   async settled(): Promise<void> {
-    while (this.#running) await this.#running;
+    while (this.#running || this.#doing.size > 0) await (this.#running ?? Promise.race(this.#doing.values()));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -61,6 +65,7 @@ export class DueLoop {
     this.#edge.store.onDue = () => {};
     clearTimeout(this.#timer);
     await this.#running;
+    await Promise.all(this.#doing.values());
   }
 
   /** Resolves after the store was closed: the queue's listener ends with it. */
@@ -97,7 +102,7 @@ export class DueLoop {
     while (this.#again && !this.#stopped) {
       this.#again = false;
       try {
-        await this.#doDue();
+        await this.#beginDue();
         await this.#setNextTimer();
       } catch (error) {
         if (this.#stopped) break;
@@ -109,24 +114,36 @@ export class DueLoop {
     this.#running = null;
   }
 
-  async #doDue(): Promise<void> {
+  /** Begins all that is due, as there is room for it, and does not wait for its end. */
+  async #beginDue(): Promise<void> {
     while (!this.#stopped) {
       const items = await listDue(this.#edge.store, this.#edge.clock(), ITEMS_AT_ONCE);
       if (items.length === 0) return;
-      const line = [...items];
-      const work = async () => {
-        for (let item = line.shift(); item && !this.#stopped; item = line.shift()) await this.#doItem(item);
-      };
-      await Promise.all(Array.from({ length: WORKERS }, work));
+      for (const item of items) {
+        while (this.#doing.size >= WORKERS) await Promise.race(this.#doing.values());
+        if (this.#stopped) return;
+        const taken = await takeDue(this.#edge.store, item, this.#edge.clock());
+        if (taken) this.#begin(taken);
+      }
     }
+  }
+
+  /** An item that takes longer than its lease is due again, and is not done twice at once. */
+  #begin(item: DueItem): void {
+    const name = `${item.kind} ${item.id} ${item.token}`;
+    if (this.#doing.has(name)) return;
+    const done = this.#doItem(item).finally(() => {
+      this.#doing.delete(name);
+      // What it made due, whoever heard of it.
+      this.ring();
+    });
+    this.#doing.set(name, done);
   }
 
   async #doItem(item: DueItem): Promise<void> {
     try {
-      const taken = await takeDue(this.#edge.store, item, this.#edge.clock());
-      if (!taken) return;
-      await handleDue(this.#edge, taken);
-      await settleDue(this.#edge.store, taken);
+      await handleDue(this.#edge, item);
+      await settleDue(this.#edge.store, item);
       this.#edge.metrics.count("hearth_due_items_total", { kind: item.kind, outcome: "ok" });
     } catch (error) {
       // The key stays where it was moved to: the item comes back by itself.
