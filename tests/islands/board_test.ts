@@ -1,7 +1,7 @@
 /** The board: drafts edited in place, the filter by priority, what a task waits for, and the keyboard. */
-import { assert, assertEquals } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import type { Page } from "playwright";
-import { openPage, useBrowser } from "./browser.ts";
+import { comesToEqual, hasFocus, isAt, openPage, useBrowser } from "./browser.ts";
 import { ago, id, makeSession, makeTask, PROJECT } from "./fixture_data.ts";
 import { FixtureEdge } from "./fixture_edge.ts";
 
@@ -34,7 +34,7 @@ Deno.test("a draft is edited in place, its title too, and started from its card"
   await page.locator(`[data-task="${URGENT.id}"]`).getByRole("button", { name: "Edit" }).click();
   const title = column.getByLabel("Title");
   assertEquals(await title.inputValue(), "Urgent");
-  assert(await title.evaluate((field) => field === document.activeElement));
+  await hasFocus(title);
   await title.fill("  ");
   await column.getByRole("button", { name: "Save" }).click();
   await column.getByText("Give the task a title.").waitFor();
@@ -61,24 +61,25 @@ Deno.test("the board is filtered by priority, also for what comes later, and sho
   await using open = await openPage(edge.url + BOARD);
   const { page } = open;
   await page.locator(".connection-connected").waitFor();
-  assertEquals(await draftTitles(page), ["Urgent", "Normal", "Later on"]);
+  await comesToEqual(() => draftTitles(page), ["Urgent", "Normal", "Later on"]);
   const filter = page.getByLabel("Priority", { exact: true });
   assertEquals(await filter.locator("option").allTextContents(), ["All", "9 and above", "0 and above"]);
   await filter.selectOption("0 and above");
   await page.locator(".card-link", { hasText: "Later on" }).waitFor({ state: "detached" });
-  assertEquals(await draftTitles(page), ["Urgent", "Normal"]);
+  await comesToEqual(() => draftTitles(page), ["Urgent", "Normal"]);
   await filter.selectOption("9 and above");
   await page.locator(".card-link", { hasText: "Normal" }).waitFor({ state: "detached" });
   assertEquals(await page.locator('[data-status="failed"] .board-empty').textContent(), "No task of this priority.");
   edge.push({ type: "task.updated", task: { ...LATER, priority: 10, updatedAt: ago(0) } });
-  await page.locator(".card-link", { hasText: "Later on" }).waitFor();
-  assertEquals(await draftTitles(page), ["Later on", "Urgent"]);
+  await comesToEqual(() => draftTitles(page), ["Later on", "Urgent"]);
   // It stays while the chat is looked at.
   await page.keyboard.press("c");
+  await page.locator(".view:not(.away) .transcript").waitFor();
   await page.keyboard.press("b");
-  assertEquals(await draftTitles(page), ["Later on", "Urgent"]);
+  await page.locator(".view:not(.away) .board").waitFor();
+  await comesToEqual(() => draftTitles(page), ["Later on", "Urgent"]);
   await page.getByRole("button", { name: "Show all" }).click();
-  assertEquals(await draftTitles(page), ["Later on", "Urgent", "Normal"]);
+  await comesToEqual(() => draftTitles(page), ["Later on", "Urgent", "Normal"]);
 });
 
 Deno.test("a card tells what its task waits for, until that is completed", async () => {
@@ -99,11 +100,11 @@ Deno.test("arrows move between cards, and Enter opens the one in focus", async (
   const focused = () => page.evaluate(() => document.activeElement?.textContent);
   await page.locator(".card-link").first().focus();
   await page.keyboard.press("ArrowDown");
-  assertEquals(await focused(), "Normal");
+  await comesToEqual(focused, "Normal");
   await page.keyboard.press("ArrowRight");
-  assertEquals(await focused(), "Done");
+  await comesToEqual(focused, "Done");
   await page.keyboard.press("ArrowLeft");
-  assertEquals(await focused(), "Urgent");
+  await comesToEqual(focused, "Urgent");
   await page.keyboard.press("Enter");
-  assertEquals(new URL(page.url()).pathname, `/projects/${PROJECT.id}/chat/${URGENT.sessionId}`);
+  await isAt(page, `/projects/${PROJECT.id}/chat/${URGENT.sessionId}`);
 });

@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { openPage, useBrowser } from "./browser.ts";
+import { comesToEqual, openPage, useBrowser } from "./browser.ts";
 import { ago, makeNode } from "./fixture_data.ts";
 import { FixtureEdge, type Override } from "./fixture_edge.ts";
 
@@ -29,7 +29,7 @@ Deno.test("a secret is stored, checked and removed, and leaves the page at once"
   await field.fill("the-secret-token");
   await card.getByRole("button", { name: "Store" }).click();
   await card.getByText("Stored.", { exact: true }).waitFor();
-  assertEquals(await field.inputValue(), "");
+  await comesToEqual(() => field.inputValue(), "");
   assertEquals(edge.requests.at(-1)!.body, { secret: "the-secret-token" });
   assert(!(await open.page.content()).includes("the-secret-token"));
   await card.getByRole("button", { name: "Check" }).click();
@@ -78,7 +78,7 @@ Deno.test("a refusal is told at the field, and what is stored stays", async () =
   await card.getByRole("button", { name: "Remove" }).click();
   await card.getByRole("button", { name: "Remove it?" }).click();
   await card.getByRole("alert").getByText("2 server(s) live under this credential.").waitFor();
-  assert(await card.getByRole("button", { name: "Replace" }).isVisible());
+  await card.getByRole("button", { name: "Replace" }).waitFor();
 });
 
 Deno.test("adding a machine shows its command, and machines show what they cost", async () => {
@@ -93,6 +93,6 @@ Deno.test("adding a machine shows its command, and machines show what they cost"
   await open.page.getByText("0.01 (0.0060 an hour)").waitFor();
   await open.page.getByRole("button", { name: "Add a machine" }).click();
   await open.page.getByText(command).waitFor();
-  assert(await open.page.getByRole("button", { name: "Copy the command" }).isVisible());
+  await open.page.getByRole("button", { name: "Copy the command" }).waitFor();
   assertEquals(open.complaints, []);
 });

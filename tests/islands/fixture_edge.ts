@@ -33,6 +33,8 @@ const POLICY = `default-src 'none'; script-src 'self' 'nonce-${NONCE}'; style-sr
   `img-src 'self' data:; connect-src 'self'; font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'`;
 const BROKEN = { message: "An unexpected error occurred. Try again in a moment.", requestId: "r-1" };
 const BASE = `/api/projects/${PROJECT.id}`;
+/** What a page has not done by then it does not do. */
+const UNTIL_MAX_MS = 30_000;
 
 export interface SeenRequest {
   method: string;
@@ -105,11 +107,11 @@ export class FixtureEdge {
 
   /** Resolves when `probe` answers something truthy. */
   async until<T>(probe: () => T | null | undefined | false, what: string): Promise<T> {
-    const deadline = Date.now() + 10_000;
+    const deadline = performance.now() + UNTIL_MAX_MS;
     for (;;) {
       const found = probe();
       if (found) return found;
-      if (Date.now() > deadline) throw new Error(`never happened: ${what}`);
+      if (performance.now() > deadline) throw new Error(`never happened: ${what}`);
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
   }

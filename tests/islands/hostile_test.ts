@@ -73,6 +73,7 @@ const PLACES: Record<string, (page: Page) => Promise<void>> = {
     await page.getByRole("button", { name: "History" }).click();
     await page.locator(".history li").waitFor();
     await page.keyboard.press("Escape");
+    await page.locator("dialog").waitFor({ state: "detached" });
     await page.keyboard.press("Control+K");
     await page.getByRole("option").first().waitFor();
   },

@@ -1,6 +1,6 @@
 /** The page of machines: what works on them, and what can be done to them by hand. */
-import { assert, assertEquals } from "@std/assert";
-import { openPage, useBrowser } from "./browser.ts";
+import { assertEquals } from "@std/assert";
+import { comesToEqual, openPage, useBrowser } from "./browser.ts";
 import { ago, id, makeNode, PROJECT } from "./fixture_data.ts";
 import { FixtureEdge, problem } from "./fixture_edge.ts";
 
@@ -53,14 +53,14 @@ Deno.test("a machine is drained by one press, and destroyed by two, which name t
   const warm = open.page.getByRole("article", { name: `Machine ${WARM.id.slice(-8)}` });
   await busy.getByRole("button", { name: "Drain" }).click();
   await busy.getByText("Draining").waitFor();
-  assertEquals(await busy.getByRole("button", { name: "Drain" }).count(), 0);
+  await busy.getByRole("button", { name: "Drain" }).waitFor({ state: "detached" });
   await busy.getByRole("button", { name: "Destroy" }).click();
   await busy.getByRole("button", { name: "Destroy it and fail its tasks?" }).click();
   await busy.getByText("Shutting down").waitFor();
   await warm.getByRole("button", { name: "Destroy" }).click();
   await warm.getByRole("button", { name: "Destroy it?" }).click();
   await warm.getByText("Shutting down").waitFor();
-  assertEquals(await open.page.getByRole("button", { name: "Destroy" }).count(), 0);
+  await comesToEqual(() => open.page.getByRole("button", { name: "Destroy" }).count(), 0);
   assertEquals(edge.requests.map(({ method, path }) => `${method} ${path}`), [
     `POST /api/nodes/${BUSY.id}/drain`,
     `DELETE /api/nodes/${BUSY.id}?force=true`,
@@ -77,5 +77,5 @@ Deno.test("a machine that cannot be destroyed says why, and stays", async () => 
   await warm.getByRole("button", { name: "Destroy" }).click();
   await warm.getByRole("button", { name: "Destroy it?" }).click();
   await warm.getByRole("alert").getByText("1 workspace(s) are on this node.").waitFor();
-  assert(await warm.getByText("Warm", { exact: true }).isVisible());
+  await warm.getByText("Warm", { exact: true }).waitFor();
 });

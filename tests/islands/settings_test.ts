@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import type { Page } from "playwright";
 import type { Member } from "../../lib/wire/project.ts";
-import { type OpenPage, openPage, useBrowser } from "./browser.ts";
+import { comesToEqual, type OpenPage, openPage, useBrowser } from "./browser.ts";
 import { ago, id, ME, PROJECT } from "./fixture_data.ts";
 import { FixtureEdge, problem } from "./fixture_edge.ts";
 
@@ -55,8 +55,8 @@ Deno.test("T070 a size that is refused says why at the field and goes back to wh
   const size = shown.page.getByLabel("Default VM size");
   await size.selectOption("medium");
   await shown.page.getByRole("alert").getByText("The store is busy.").waitFor();
-  assertEquals(await size.inputValue(), "");
-  assertEquals(await size.getAttribute("aria-invalid"), "true");
+  await comesToEqual(() => size.inputValue(), "");
+  await comesToEqual(() => size.getAttribute("aria-invalid"), "true");
 });
 
 Deno.test("the last of two quick choices stays, also when the first is answered late", async () => {
@@ -76,7 +76,7 @@ Deno.test("the last of two quick choices stays, also when the first is answered 
   await edge.until(() => saved(edge).length === 2, "the second choice was sent");
   await saysSaved(shown.page);
   assertEquals(saved(edge), [{ defaultVmSize: "large" }, { defaultVmSize: null }]);
-  assertEquals(await size.inputValue(), "");
+  await comesToEqual(() => size.inputValue(), "");
 });
 
 Deno.test("texts, limits, the coding agent and the permissions are saved; other settings stay as they are", async () => {
@@ -123,7 +123,7 @@ Deno.test("a text that is refused stays in its field with the reason, and the ot
   await page.getByLabel("Default branch").blur();
   await saysSaved(page);
   assertEquals(await page.getByLabel("Name").inputValue(), "Taken");
-  assert(await page.getByText("You already have a project named that.").isVisible());
+  await page.getByText("You already have a project named that.").waitFor();
   await page.getByLabel("Most cost of a run").fill("a lot");
   await page.getByLabel("Most cost of a run").blur();
   await page.getByRole("alert").getByText("A number above 0").waitFor();
@@ -150,8 +150,8 @@ Deno.test("the owner lets a member in and out; who is unknown is named at the fi
   await field.fill("mia");
   await field.press("Enter");
   await members.getByText("Mia is in.").waitFor();
-  assertEquals(await field.inputValue(), "");
-  assertEquals((await members.locator(".member").allTextContents()).map((text) => text.trim()), [
+  await comesToEqual(() => field.inputValue(), "");
+  await comesToEqual(async () => (await members.locator(".member").allTextContents()).map((text) => text.trim()), [
     "AAda (you)adaOwner",
     "MMiamiaMemberRemove",
   ]);

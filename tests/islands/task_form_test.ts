@@ -1,6 +1,6 @@
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import type { Page } from "playwright";
-import { openPage, useBrowser } from "./browser.ts";
+import { comesToEqual, hasFocus, isAt, openPage, useBrowser } from "./browser.ts";
 import { id, makeMessage, makeSession, makeTask, PROJECT } from "./fixture_data.ts";
 import { FixtureEdge, problem } from "./fixture_edge.ts";
 
@@ -48,7 +48,7 @@ Deno.test("T060-1 Run Now submits the task, and its session is shown with its me
     vmSize: null,
     dependsOn: [],
   });
-  assertEquals(new URL(open.page.url()).pathname, `${PATH}/chat/${sessionId}`);
+  await isAt(open.page, `${PATH}/chat/${sessionId}`);
   await edge.until(() => edge.subscriptions.includes(sessionId), "the socket asked for the session");
   const live = { type: "message.live", sessionId, messageId: id(900), role: "assistant", rev: 1, at: 0 } as const;
   edge.push({ ...live, text: "Turning" });
@@ -74,8 +74,8 @@ Deno.test("T060-3 an empty task is refused at the field, and nothing is sent", a
   await field(open.page).fill("   ");
   await runNow(open.page).click();
   await open.page.locator("#task-text-error").waitFor();
-  assertEquals(await field(open.page).getAttribute("aria-describedby"), "task-text-error");
-  assertEquals(await field(open.page).evaluate((element) => element === document.activeElement), true);
+  await comesToEqual(() => field(open.page).getAttribute("aria-describedby"), "task-text-error");
+  await hasFocus(field(open.page));
   assertEquals(posts(edge), []);
 });
 
@@ -105,7 +105,7 @@ Deno.test("T060-5 options fold out and in, and go with the task", async () => {
   await open.page.getByLabel("VM size").selectOption("large");
   await open.page.getByLabel("Coding agent").selectOption("claude");
   await options.click();
-  assertEquals(await priority.count(), 0);
+  await priority.waitFor({ state: "detached" });
   await field(open.page).fill("go");
   await runNow(open.page).click();
   await edge.until(() => posts(edge).length === 1, "the task was posted");
@@ -123,7 +123,7 @@ Deno.test("T060-6 T060-7 nothing can be sent twice, and success clears the text"
   await field(open.page).fill("go");
   await runNow(open.page).click();
   await edge.until(() => posts(edge).length === 1, "the task was posted");
-  assert(await runNow(open.page).isDisabled());
+  await comesToEqual(() => runNow(open.page).isDisabled(), true);
   await field(open.page).press("Control+Enter");
   gate.resolve();
   await open.page.waitForFunction(() => document.querySelector<HTMLTextAreaElement>("#task-text")?.value === "");
@@ -162,7 +162,7 @@ Deno.test("options that cannot be loaded say so, and are there when they are ask
   await open.page.context().setOffline(false);
   await failure.getByRole("button", { name: "Retry" }).click();
   await open.page.getByLabel("VM size").waitFor();
-  assertEquals(await failure.count(), 0);
+  await failure.waitFor({ state: "detached" });
 });
 
 Deno.test("a task can be made to wait for others, of which those that are over are not offered", async () => {
@@ -176,12 +176,11 @@ Deno.test("a task can be made to wait for others, of which those that are over a
   await open.page.getByRole("button", { name: "Options" }).click();
   const waits = open.page.getByLabel("Waits for");
   await waits.waitFor();
-  await waits.waitFor();
   assertEquals(await waits.locator("option").allTextContents(), ["No other task", "Second", "First"]);
   await waits.selectOption("First");
   await waits.selectOption("Second");
   await open.page.getByRole("button", { name: "Do not wait for Second" }).click();
-  assertEquals(await open.page.locator(".chip").allTextContents(), ["First"]);
+  await comesToEqual(() => open.page.locator(".chip").allTextContents(), ["First"]);
   await field(open.page).fill("go");
   await saveToBacklog(open.page);
   await edge.until(() => posts(edge).length === 1, "the task was posted");

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import type { Page } from "playwright";
 import type { Message } from "../../lib/wire/message.ts";
-import { openPage, useBrowser } from "./browser.ts";
+import { comesToEqual, openPage, useBrowser } from "./browser.ts";
 import { ago, id, makeMessage, makeSession, makeTask, PROJECT } from "./fixture_data.ts";
 import { FixtureEdge } from "./fixture_edge.ts";
 
@@ -87,6 +87,7 @@ function walk(page: Page, direction: -1 | 1): Promise<Walk> {
 Deno.test("500 uneven messages are read to the top and back: no hole, no jump, and the document stays small", async () => {
   await using edge = edgeWith(uneven(500));
   await using open = await openPage(edge.url + PATH);
+  await open.page.locator(".markdown").first().waitFor();
   for (const direction of [-1, 1] as const) {
     const { seen, elementsMax, jumps, faults } = await walk(open.page, direction);
     assertEquals([jumps, faults], [[], []], `direction ${direction}`);
@@ -100,6 +101,7 @@ Deno.test("a jump with the scroll bar shows what is there", async () => {
   await using edge = edgeWith(uneven(500));
   edge.pageSize = 500;
   await using open = await openPage(edge.url + PATH);
+  await open.page.locator(".markdown").first().waitFor();
   const middle = () =>
     open.page.locator(".transcript").evaluate(async (scroller) => {
       scroller.scrollTop = scroller.scrollHeight / 2;
@@ -117,6 +119,7 @@ Deno.test("what is read stays in its place while new messages and live text come
   await using open = await openPage(edge.url + PATH);
   const { page } = open;
   await page.locator(".connection-connected").waitFor();
+  await page.locator(".markdown").first().waitFor();
   const place = () =>
     page.locator('[data-row]:has-text("Message 50.")').evaluate((row) => row.getBoundingClientRect().top);
   await page.locator(".transcript").evaluate(async (scroller) => {
@@ -154,12 +157,12 @@ Deno.test("a long turn that is over is folded to prompt, work and answer, and op
   await using open = await openPage(edge.url + PATH, { viewport: { width: 1280, height: 4_000 } });
   const { page } = open;
   const fold = page.locator(".fold");
-  assertEquals(await fold.allTextContents(), ["Worked 4 min, 37 steps"]);
-  assertEquals(await page.locator(".message-tool").count(), 12);
+  await comesToEqual(() => fold.allTextContents(), ["Worked 4 min, 37 steps"]);
+  await comesToEqual(() => page.locator(".message-tool").count(), 12);
   await page.getByText("Answer 1", { exact: true }).waitFor();
   await fold.click();
   await fold.waitFor({ state: "detached" });
-  assertEquals(await page.locator(".message-tool").count(), 49);
+  await comesToEqual(() => page.locator(".message-tool").count(), 49);
   // What stood open stays open when its turn is over.
   const session = { ...edge.sessions[0]!, turn: "idle" as const, updatedAt: ago(0) };
   edge.sessions = [session];
@@ -173,15 +176,15 @@ Deno.test("the end stays in view when the window gets narrow, wide and narrow ag
   await using edge = edgeWith([1, 2, 3, 4, 5, 6, 7, 8].map(long));
   await using open = await openPage(edge.url + PATH);
   const { page } = open;
+  await page.locator(".markdown").first().waitFor();
   const toEnd = () =>
     page.locator(".transcript").evaluate(async (scroller) => {
       for (let frame = 0; frame < 4; frame++) await new Promise(requestAnimationFrame);
-      return Math.round(scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight);
+      return { width: innerWidth, px: Math.round(scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight) };
     });
-  assertEquals(await toEnd(), 0);
   for (const width of [1280, 375, 1280, 375]) {
     await page.setViewportSize({ width, height: 812 });
-    assertEquals(await toEnd(), 0, `at ${width}`);
+    await comesToEqual(toEnd, { width, px: 0 });
   }
 });
 
@@ -201,16 +204,19 @@ Deno.test("the end stays in view when the window changes while text streams in",
   grow();
   await page.locator(".message[aria-busy]").waitFor();
   const timer = setInterval(grow, 5);
-  for (const width of [375, 1280, 500, 1280, 375, 900]) {
-    await page.setViewportSize({ width, height: 500 + (width % 300) });
-    const before = rev;
-    await edge.until(() => rev > before + 20, "more was said");
+  try {
+    for (const width of [375, 1280, 500, 1280, 375, 900]) {
+      await page.setViewportSize({ width, height: 500 + (width % 300) });
+      const before = rev;
+      await edge.until(() => rev > before + 20, "more was said");
+    }
+  } finally {
+    clearInterval(timer);
   }
-  clearInterval(timer);
   await page.locator(".message[aria-busy]", { hasText: `word${rev - 1}` }).waitFor();
   await page.waitForFunction(() => {
     const scroller = document.querySelector(".transcript")!;
     return scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 2;
   });
-  assertEquals(await page.locator(".new-messages").count(), 0);
+  await page.locator(".new-messages").waitFor({ state: "detached" });
 });
