@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { isAlive, listProcesses, selectMarked } from "../../../lib/processes.ts";
 import { said, TestServer } from "./server.ts";
+import { shellAgent } from "./shell_agent.ts";
 
 async function markedBy(server: TestServer): Promise<number> {
   const instance = (await Deno.readTextFile(`${server.folder}/sessions.db.state/instance-id`)).trim();
@@ -154,18 +155,27 @@ Deno.test("TASK-012-AC3 a conversation that the coding agent lost becomes a fres
 });
 
 Deno.test("destroying a session while it is made leaves nothing behind", async () => {
-  await using server = await TestServer.start({ env: { MAX_SESSIONS: "2" } });
-  await using client = await server.connect();
-  // The first takes the one warm process, so the second is started cold.
-  client.send({ type: "create_session" });
-  client.send({ type: "create_session" });
-  await client.next("session_creating");
-  const { sessions } = (await server.rest("GET /api/v1/sessions")).body;
-  const making = sessions.find((session: { status: string }) => session.status === "creating");
-  client.send({ type: "destroy_session", session_id: making.session_id });
-  await client.next("session_terminated");
-  assertEquals((await server.rest("GET /api/v1/health/ready")).body.active_sessions, 1);
-  assertEquals((await server.rest("GET /api/v1/sessions")).body.sessions.length, 1);
+  const folder = await Deno.makeTempDir();
+  const command = await shellAgent(folder, { onStart: `[ -e ${folder}/hang ] && sleep 1000`, onPrompt: ":" });
+  {
+    await using server = await TestServer.start({
+      folder,
+      env: { MAX_SESSIONS: "2", CODING_AGENT_COMMAND: command },
+    });
+    await using client = await server.connect();
+    await Deno.writeTextFile(`${folder}/hang`, "");
+    // The first takes the one warm process, so the second is started cold, and not ready before it is ended.
+    client.send({ type: "create_session" });
+    client.send({ type: "create_session" });
+    await client.next("session_creating");
+    const { sessions } = (await server.rest("GET /api/v1/sessions")).body;
+    const making = sessions.find((session: { status: string }) => session.status === "creating");
+    client.send({ type: "destroy_session", session_id: making.session_id });
+    await client.next("session_terminated");
+    assertEquals((await server.rest("GET /api/v1/health/ready")).body.active_sessions, 1);
+    assertEquals((await server.rest("GET /api/v1/sessions")).body.sessions.length, 1);
+  }
+  await Deno.remove(folder, { recursive: true });
 });
 
 Deno.test("TASK-018-AC1, TASK-018-AC2, TASK-018-AC4 failures are told in our words, with what to do", async () => {
@@ -195,7 +205,7 @@ Deno.test("reconnecting in the middle of a turn shows everything, once", async (
   await using server = await TestServer.start();
   const first = await server.connect();
   const id = await first.create();
-  first.say(id, "stream 120 10");
+  first.say(id, "stream 600 10");
   await first.next("stream_delta");
   await first.close();
   await using second = await server.connect();
@@ -206,7 +216,7 @@ Deno.test("reconnecting in the middle of a turn shows everything, once", async (
   const later = second.frames.flatMap((frame) => frame.type === "stream_delta" ? [frame] : []);
   assert(later.every(({ seq }) => seq > history.seq));
   const whole = (begun?.content ?? "") + later.map(({ delta }) => delta).join("");
-  assertEquals(whole, Array.from({ length: 120 }, (_, i) => `word${i + 1} `).join(""));
+  assertEquals(whole, Array.from({ length: 600 }, (_, i) => `word${i + 1} `).join(""));
 });
 
 Deno.test("TASK-013-AC4 a session that is opened elsewhere closes the older connection", async () => {
