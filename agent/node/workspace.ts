@@ -24,7 +24,8 @@ const RETRY = { initialMs: 500, maxMs: 30_000 };
 
 export class Workspace implements AsyncDisposable {
   readonly id: string;
-  readonly createdAtMs = Date.now();
+  /** By the clock that nobody sets. */
+  readonly #madeAt = performance.now();
   readonly #state: WorkspaceState;
   readonly #disposed = new AbortController();
   readonly #onGone: () => void;
@@ -37,6 +38,11 @@ export class Workspace implements AsyncDisposable {
     this.id = row.workspaceId;
     this.#state = new WorkspaceState(row, parts);
     this.#onGone = onGone;
+  }
+
+  /** How long it has been here, in this life of the program. */
+  get ageMs(): number {
+    return performance.now() - this.#madeAt;
   }
 
   /** The mirror that the checkout borrows from. */

@@ -141,8 +141,7 @@ export class Workspaces implements AsyncDisposable {
 
   /** Ends every workspace that the edge does not want any more. */
   retain(wanted: string[]): void {
-    const now = Date.now();
-    this.#stopUnless((workspace) => wanted.includes(workspace.id) || now - workspace.createdAtMs < YOUNG_MS);
+    this.#stopUnless((workspace) => wanted.includes(workspace.id) || workspace.ageMs < YOUNG_MS);
   }
 
   /** Ends every workspace, the youngest too: the edge has given this node up, or is out of reach for good. */

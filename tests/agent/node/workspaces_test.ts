@@ -2,6 +2,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { listProcesses, selectMarked } from "../../../lib/processes.ts";
 import { spawnChild } from "../../../agent/process/spawn.ts";
 import { newId } from "../../../lib/ids.ts";
+import { setClock } from "../../set_clock.ts";
 import { FakeEdge } from "./fake_edge.ts";
 import { eventually, type Node, setUp, startNode } from "./node_harness.ts";
 import { plant, run } from "./repository.ts";
@@ -311,6 +312,36 @@ Deno.test("T025-2 each message of a turn is enqueued, in order, before the turn 
     ["plan", "- [ ] c\n- [ ] d"],
     ["tool", "e"],
   ]);
+});
+
+/** `work` as if this program had run for so much longer. */
+function after(byMs: number, work: () => void): void {
+  const real = performance.now;
+  performance.now = () => real.call(performance) + byMs;
+  try {
+    work();
+  } finally {
+    performance.now = real;
+  }
+}
+
+Deno.test("a young workspace stays and an old one ends when it is not wanted, whatever the clock is set to", async () => {
+  await using set = await setUp();
+  await using edge = new FakeEdge();
+  const task = edge.addTask(set.remote, "say Hello");
+  edge.afterTurn = () => ({ wait: true });
+  await using node = await startNode(set.path, edge);
+  await node.workspaces.start(task.workspaceId, 1);
+  {
+    using _ahead = setClock(3_600_000);
+    node.workspaces.retain([]);
+  }
+  await edge.untilCall("turn", { event: "ended" });
+  using _back = setClock(-3_600_000);
+  after(61_000, () => node.workspaces.retain([task.workspaceId]));
+  assertEquals(node.workspaces.snapshot().length, 1);
+  after(61_000, () => node.workspaces.retain([]));
+  await edge.untilCall("status", { status: "stopped" });
 });
 
 Deno.test("T025-3 a full outbox is a warning, and the session goes on", async () => {
