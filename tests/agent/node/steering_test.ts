@@ -1,6 +1,7 @@
 /** Prompts that are sent into a running turn, at the agent: asked once, in their place, told before the turn's end. */
 import { assert, assertEquals } from "@std/assert";
 import { newId } from "../../../lib/ids.ts";
+import { shellAgent } from "../serve/shell_agent.ts";
 import { FakeEdge } from "./fake_edge.ts";
 import { eventually, setUp, startNode } from "./node_harness.ts";
 
@@ -68,6 +69,38 @@ Deno.test("an interrupted turn keeps what came into it: told before the end, and
   }
   await edge.until(({ messages }) => messages.some(({ content }) => content === "next"));
   assertEquals(edge.said().filter(([role]) => role === "assistant"), [["assistant", "next"]]);
+});
+
+Deno.test("a turn that ends while a prompt is on its way into it is told as ended after what became of the prompt", async () => {
+  await using set = await setUp();
+  await using edge = new FakeEdge();
+  const go = `${set.path}/go`;
+  await Deno.mkdir(`${set.path}/bin`);
+  const chunk = '{"sessionUpdate":"agent_message_chunk","content":{"type":"text","text":"one"}}';
+  const program = await shellAgent(`${set.path}/bin`, {
+    onPrompt: `prompt=$line; update '${chunk}'`,
+    // The turn ends first, and only then it is said that the prompt came in.
+    onSteer: `steer=$line; line=$prompt; answer '{"stopReason":"end_turn"}'; line=$steer
+      until [ -e ${go} ]; do sleep 0.05; done; sleep 0.5; answer '{"outcome":"injected"}'`,
+  });
+  await Deno.rename(program, `${set.path}/bin/claude-agent-acp`);
+  const task = edge.addTask(set.remote, "one", { codingAgent: "claude" });
+  const turn = task.prompt!.messageId;
+  edge.afterTurn = () => ({ wait: true });
+  const environment = { PATH: `${set.path}/bin:${Deno.env.get("PATH")}` };
+  await using node = await startNode(set.path, edge, { environment, config: { prewarmPoolSize: 0 } });
+  await node.workspaces.start(task.workspaceId, 1);
+  await edge.untilCall("turn", { promptId: turn, event: "accepted", steering: true });
+  const prompt = { messageId: newId(), into: turn, text: "two" };
+  await node.workspaces.steerPrompt(task.workspaceId, prompt);
+  // What it said is stored when its turn has ended.
+  await edge.until(({ messages }) => messages.some(({ content }) => content === "one"));
+  await Deno.writeTextFile(go, "");
+  await edge.untilCall("turn", { promptId: turn, event: "ended" });
+  const told = { promptId: prompt.messageId, event: "steered" as const, into: turn, outcome: "injected" as const };
+  assertEquals(steered(edge), [told]);
+  const turns = edge.calls.filter(({ kind }) => kind === "turn").map(({ body }) => body.event);
+  assertEquals(turns, ["accepted", "steered", "ended"]);
 });
 
 Deno.test("an agent that is started anew never sends a prompt that may have come in, and says so before the end", async () => {

@@ -5,11 +5,14 @@ export interface Script {
   onStart?: string;
   /** Commands that run when it is asked something; `$line` is the request, `answer JSON` answers it. */
   onPrompt: string;
+  /** Commands that run when it is sent a prompt in the middle of a turn: then it offers that. */
+  onSteer?: string;
 }
 
 /** Writes the program into `folder`. Answers its path. */
-export async function shellAgent(folder: string, { onStart = ":", onPrompt }: Script): Promise<string> {
+export async function shellAgent(folder: string, { onStart = ":", onPrompt, onSteer }: Script): Promise<string> {
   const path = `${folder}/shell-agent.sh`;
+  const offer = onSteer === undefined ? "" : ',"_meta":{"steering":{"supported":true}}';
   await Deno.writeTextFile(
     path,
     `#!/bin/bash
@@ -17,9 +20,10 @@ answer() { echo '{"jsonrpc":"2.0","id":'"$(sed -n 's/.*"id":\\([0-9]*\\).*/\\1/p
 update() { echo '{"jsonrpc":"2.0","method":"session/update","params":{"sessionId":"one","update":'"$1"'}}'; }
 while IFS= read -r line; do
   case $line in
-    *'"initialize"'*) ${onStart}; answer '{"protocolVersion":1,"agentCapabilities":{}}';;
+    *'"initialize"'*) ${onStart}; answer '{"protocolVersion":1,"agentCapabilities":{}${offer}}';;
     *'"session/new"'*) answer '{"sessionId":"one"}';;
     *'"session/prompt"'*) ${onPrompt};;
+    *'"_session/steering"'*) ${onSteer ?? ":"};;
   esac
 done
 `,
