@@ -10,6 +10,7 @@ import { type CommandFrame, toAgentFrame, type ToEdgeFrame } from "../../lib/wir
 import type { HeartbeatAnswer, RegisterAnswer } from "../../lib/wire/node.ts";
 import type { Runtime, TurnAnswer } from "../../lib/wire/workspace.ts";
 import type { Answer } from "../edge.ts";
+import { within } from "../lib/live/within.ts";
 
 export class FakeAgent implements AsyncDisposable {
   readonly url: string;
@@ -101,7 +102,7 @@ export class FakeAgent implements AsyncDisposable {
         this.#seen.add(found.commandId);
         return found as Extract<CommandFrame, { kind: K }>;
       }
-      await this.#changed.promise;
+      await within(`the command ${kind}`, this.#changed.promise);
     }
   }
 

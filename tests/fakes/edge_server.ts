@@ -7,6 +7,7 @@ import type { CommandFrame, ToAgentFrame, ToEdgeFrame } from "../../lib/wire/con
 import { toEdgeFrame } from "../../lib/wire/control.ts";
 import { type BatchMessage, messageBatch } from "../../lib/wire/message.ts";
 import { type HeartbeatAnswer, nodeTokenBody, registerNode } from "../../lib/wire/node.ts";
+import { within } from "../lib/live/within.ts";
 
 export const NODE = "0197f000-0000-7000-8000-0000000000aa";
 export const NODE_SECRET = "node-secret-of-the-fake-edge-00000000";
@@ -61,7 +62,7 @@ export class FakeEdge implements AsyncDisposable {
 
   /** Resolves when `condition` holds; looked at again after everything that happens here. */
   async until(condition: () => boolean): Promise<void> {
-    while (!condition()) await this.#changed.promise;
+    while (!condition()) await within(`that ${condition}`, this.#changed.promise);
   }
 
   contents(workspaceId: string): string[] {

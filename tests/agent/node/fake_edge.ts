@@ -14,6 +14,7 @@ import {
   turnReport,
   workspaceReport,
 } from "../../../lib/wire/workspace.ts";
+import { within } from "../../lib/live/within.ts";
 
 export interface Call {
   workspaceId: string;
@@ -75,7 +76,7 @@ export class FakeEdge implements AsyncDisposable {
     for (;;) {
       const found = look(this);
       if (found) return found;
-      await new Promise<void>((resolve) => this.#waiting.add(resolve));
+      await within(`a call for which ${look} holds`, new Promise<void>((resolve) => this.#waiting.add(resolve)));
     }
   }
 

@@ -1,6 +1,6 @@
 /** A test that waits in vain has failed, and should say for what. */
 
-const WAIT_MAX_MS = 15_000;
+const WAIT_MAX_MS = 60_000;
 
 /** `work`, or an error that names what was waited for; whole processes may be given longer. */
 export async function within<T>(what: string, work: Promise<T>, { maxMs = WAIT_MAX_MS } = {}): Promise<T> {

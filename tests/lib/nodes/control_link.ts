@@ -3,6 +3,7 @@
 import WebSocket from "ws";
 import { type CommandFrame, type ToAgentFrame, toAgentFrame } from "../../../lib/wire/control.ts";
 import type { FakeAgent } from "../../fakes/agent.ts";
+import { within } from "../live/within.ts";
 
 export class RawLink implements AsyncDisposable {
   readonly frames: ToAgentFrame[] = [];
@@ -47,7 +48,7 @@ export class RawLink implements AsyncDisposable {
   }
 
   async until(fits: (frames: ToAgentFrame[]) => boolean): Promise<void> {
-    while (!fits(this.frames)) await this.#changed.promise;
+    while (!fits(this.frames)) await within(`frames for which ${fits} holds`, this.#changed.promise);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

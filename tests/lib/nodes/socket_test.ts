@@ -1,11 +1,14 @@
 /** The control link at the edge: nothing is lost or sent in the wrong order, and nobody else's text passes. */
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { signNodeToken } from "../../../lib/auth/tokens.ts";
 import { loseNode } from "../../../lib/tasks/lose.ts";
 import type { FakeAgent } from "../../fakes/agent.ts";
 import { SocketFollower } from "../live/follower.ts";
 import { type Bench, type Run, startBench } from "../tasks/fixture.ts";
 import { RawLink } from "./control_link.ts";
+
+/** At 5 ms each. */
+const TRIES_MAX = 10_000;
 
 /** A run whose first command is acknowledged, and two more that were decided while its agent was away. */
 async function startWithCommands(bench: Bench): Promise<Run> {
@@ -24,8 +27,9 @@ async function storedSeqs(bench: Bench, agent: FakeAgent): Promise<unknown[]> {
 
 /** Acknowledgements are not answered: the rows tell. */
 async function untilStored(bench: Bench, agent: FakeAgent, seqs: number[]): Promise<void> {
-  while ((await storedSeqs(bench, agent)).join() !== seqs.join()) {
-    await new Promise((resolve) => setTimeout(resolve, 1));
+  for (let tries = 0; (await storedSeqs(bench, agent)).join() !== seqs.join(); tries++) {
+    assert(tries < TRIES_MAX, `the rows ${seqs} were never all that is stored`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
 

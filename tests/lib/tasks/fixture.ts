@@ -8,6 +8,7 @@ import type { NodeSpec } from "../../../lib/providers/provider.ts";
 import type { Runtime } from "../../../lib/wire/workspace.ts";
 import { type Answer, startTestEdge, type TestEdge, type TestEdgeOptions } from "../../edge.ts";
 import { FakeAgent } from "../../fakes/agent.ts";
+import { within } from "../live/within.ts";
 
 /** A task that was submitted, with the path of its API. */
 export interface Submitted {
@@ -69,7 +70,7 @@ export class Bench implements AsyncDisposable {
     while (true) {
       const agent = this.agents.get(nodeId);
       if (agent) return agent;
-      await this.#changed.promise;
+      await within("a machine's agent", this.#changed.promise);
     }
   }
 
@@ -121,7 +122,7 @@ export class Bench implements AsyncDisposable {
     const watcher = this.edge.store.kv.watch<[TaskRecord]>([["task", task.projectId, task.taskId]]).getReader();
     try {
       while (true) {
-        const { value } = await watcher.read();
+        const { value } = await within(`a task for which ${is} holds`, watcher.read());
         const record = value?.[0]?.value;
         if (record && is(record)) return record;
       }
