@@ -3,6 +3,7 @@ import { AcpSession } from "../../../agent/coding/acp.ts";
 import { readInstructions } from "../../../agent/coding/demo_language.ts";
 import type { SessionUpdate } from "../../../agent/coding/updates.ts";
 import { launchOf, NOTHING, openDemo, record, textOf } from "./harness.ts";
+import { eventually } from "../node/node_harness.ts";
 import { temporaryFolder } from "../node/repository.ts";
 
 const tools = (updates: SessionUpdate[]) =>
@@ -96,15 +97,17 @@ Deno.test("cancelling ends a running command with all it started, and answers ca
   const started = Promise.withResolvers<void>();
   recorded.onUpdate = (update) =>
     "content" in update && JSON.stringify(update.content).includes("up") && started.resolve();
-  const turn = session.prompt("run echo up; (sleep 300 & echo $! > pid; wait); echo never\nsay never", NOTHING);
+  const turn = session.prompt("run (sleep 300 & echo $! > pid; echo up; wait); echo never\nsay never", NOTHING);
   await started.promise;
   session.cancel();
   const end = await turn;
   assert("stopReason" in end && end.stopReason === "cancelled");
   assertEquals(textOf(recorded.updates), "");
   const pid = (await Deno.readTextFile(`${folder.path}/pid`)).trim();
-  const state = await Deno.readTextFile(`/proc/${pid}/stat`).then((stat) => stat.split(") ")[1]?.[0], () => "gone");
-  assert(state === "gone" || state === "Z", `the command's child is in state ${state}`);
+  await eventually(async () => {
+    const state = await Deno.readTextFile(`/proc/${pid}/stat`).then((stat) => stat.split(") ")[1]?.[0], () => "gone");
+    return state === "gone" || state === "Z";
+  });
 });
 
 Deno.test("fail ends the prompt with its text, and the session goes on", async () => {

@@ -3,6 +3,7 @@ import { assert, assertEquals } from "@std/assert";
 import { AcpSession } from "../../../agent/coding/acp.ts";
 import { messageLines } from "../../../agent/coding/message_lines.ts";
 import { isAlive, listProcesses, readProcess, selectMarked } from "../../../lib/processes.ts";
+import { eventually } from "../node/node_harness.ts";
 import { type Script, shellAgent } from "../serve/shell_agent.ts";
 import { launchOf, NOTHING, record } from "./harness.ts";
 
@@ -29,8 +30,9 @@ Deno.test("one that ignores signals, and a daemon that it left behind without it
   const onPrompt = `trap '' TERM HUP INT; (setsid ${daemon} </dev/null >/dev/null 2>&1 &); ${END_TURN}`;
   await using wild = await openWild({ onPrompt });
   await wild.session.prompt("go", NOTHING);
-  let pid = 0;
-  while (pid === 0) pid = Number(await Deno.readTextFile(`${wild.folder}/daemon`).catch(() => "0"));
+  const pid = await eventually(async () =>
+    Number(await Deno.readTextFile(`${wild.folder}/daemon`).catch(() => "")) || null
+  );
   const left = await readProcess(pid);
   assert(left && await isAlive(left));
   await wild.session[Symbol.asyncDispose]();

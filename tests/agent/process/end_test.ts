@@ -3,6 +3,7 @@ import { endProcesses } from "../../../lib/end_processes.ts";
 import { allowedEnvironment } from "../../../agent/process/environment.ts";
 import { isAlive, listProcesses, readProcess, selectMarked } from "../../../lib/processes.ts";
 import { type Child, spawnChild } from "../../../agent/process/spawn.ts";
+import { eventually } from "../node/node_harness.ts";
 
 const INSTANCE = crypto.randomUUID();
 
@@ -16,7 +17,11 @@ async function start(script: string, mark: string): Promise<Child & { firstLine:
   });
   const reader = child.process.stdout.getReader();
   let text = "";
-  while (!text.includes("\n")) text += new TextDecoder().decode((await reader.read()).value);
+  while (!text.includes("\n")) {
+    const { value, done } = await reader.read();
+    assert(!done, `it ended after it had said: ${text}`);
+    text += new TextDecoder().decode(value);
+  }
   await reader.cancel();
   await child.process.stderr.cancel();
   return { ...child, firstLine: text.trim() };
@@ -58,15 +63,18 @@ Deno.test("a shell with its own session and a double-forked daemon are found by 
     echo ready`;
   const child = await start(script, "daemon");
   await child.process.status;
-  while (await countMarked("daemon") < 3); // they outlive the child that made them
+  // They outlive the child that made them.
+  await eventually(async () => await countMarked("daemon") >= 3);
   assertEquals(await endProcesses(`${INSTANCE}/daemon`, { leader: child.leader, graceMs: 100 }), []);
   assertEquals(await countMarked("daemon"), 0);
 });
 
 Deno.test("a child that wiped its environment is found by its group and its parent", async () => {
   const child = await start("env -i setsid sleep 300 & env -i sleep 300 & echo ready; wait", "wiped");
-  while ((await listProcesses()).filter((one) => one.parent === child.leader.pid).length < 2);
-  const all = (await listProcesses()).filter((one) => one.parent === child.leader.pid);
+  const all = await eventually(async () => {
+    const found = (await listProcesses()).filter((one) => one.parent === child.leader.pid);
+    return found.length >= 2 && found;
+  });
   assertEquals(await endProcesses(`${INSTANCE}/wiped`, { leader: child.leader, graceMs: 1_000 }), []);
   for (const one of all) assertEquals(await isAlive(one), false);
   await child.process.status;
@@ -101,8 +109,7 @@ Deno.test("a daemon that forked twice, left the session, wiped its environment a
     const child = await start(`(setsid ${daemon} ${file} </dev/null >/dev/null 2>&1 &); echo ready`, "wild");
     const other = await start("echo b; exec env -i sleep 60", "wild-other");
     await child.process.status;
-    let pid = 0;
-    while (pid === 0) pid = Number(await Deno.readTextFile(file));
+    const pid = await eventually(async () => Number(await Deno.readTextFile(file)) || null);
     const wild = (await readProcess(pid))!;
     assertEquals((await selectMarked([wild], `${INSTANCE}/`)).length, 0, "its mark is gone");
     assertEquals(await endProcesses(`${INSTANCE}/wild`, { leader: child.leader, graceMs: 100 }), []);
