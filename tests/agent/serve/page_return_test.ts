@@ -2,6 +2,8 @@
 import { assertEquals } from "@std/assert";
 import type { Browser, Page } from "playwright";
 import { launchBrowser } from "../../browser.ts";
+import { Gate } from "../../gate.ts";
+import { comesToEqual } from "../../islands/browser.ts";
 import { KEY, said, TestServer } from "./server.ts";
 
 const INPUT = { name: "Follow-up to this session" };
@@ -30,22 +32,21 @@ Deno.test({
 
     await t.step("in the middle of a silent tool the turn is shown as running, and the tool once", async () => {
       await using server = await TestServer.start();
+      await using gate = await Gate.make();
       const page = await openPage(browser, server);
       await page.getByRole("button", { name: "New Session", exact: true }).click();
       await page.locator(".engine-id").waitFor();
-      await page.getByRole("textbox", INPUT).fill(
-        `say before\nrun until [ -e ${server.folder}/go ]; do sleep 0.05; done; echo went\nsay after`,
-      );
+      await page.getByRole("textbox", INPUT).fill(`say before\nrun ${gate.wait}; echo went\nsay after`);
       await page.getByRole("textbox", INPUT).press("Enter");
       await log(page).getByText("Executing…").waitFor();
       await page.reload();
       await log(page).getByText("Executing…").waitFor();
       await stop(page).waitFor();
-      await Deno.writeTextFile(`${server.folder}/go`, "");
+      await gate.open();
       await log(page).locator(".message-assistant", { hasText: "after" }).waitFor();
       await stop(page).waitFor({ state: "detached" });
-      assertEquals(await log(page).getByText("Executing…").count(), 0);
-      assertEquals(await log(page).getByText(/^Complete/).count(), 1);
+      await comesToEqual(() => log(page).getByText("Executing…").count(), 0);
+      await comesToEqual(() => log(page).getByText(/^Complete/).count(), 1);
       await page.context().close();
     });
 
@@ -69,24 +70,19 @@ Deno.test({
 
     await t.step("a long session comes in pages, and after a restart of the server new answers are shown", async () => {
       const folder = await Deno.makeTempDir();
-      const port = await freePort();
-      const first = await TestServer.start({ folder, config: { port } });
+      const first = await TestServer.start({ folder });
+      const port = Number(new URL(first.url).port);
       const client = await first.connect();
       const id = await client.create();
       for (let n = 1; n <= 130; n++) assertEquals(said(await client.turn(id, `say answer ${n}!`)), `answer ${n}!`);
       await client.close();
       const page = await openPage(browser, first);
       await log(page).getByText("answer 130!", { exact: true }).waitFor();
-      for (
-        let tries = 0;
-        tries < 200 && await log(page).getByText("answer 1!", { exact: true }).count() === 0;
-        tries++
-      ) {
+      await comesToEqual(async () => {
         await log(page).evaluate((element) => element.scrollTop = 0);
-        await page.waitForTimeout(50);
-      }
-      await log(page).getByText("answer 1!", { exact: true }).waitFor();
-      assertEquals(await page.getByRole("button", { name: "Load older messages" }).count(), 0);
+        return await log(page).getByText("answer 1!", { exact: true }).count();
+      }, 1);
+      await page.getByRole("button", { name: "Load older messages" }).waitFor({ state: "detached" });
 
       await first[Symbol.asyncDispose]();
       await page.getByText("Reconnecting…", { exact: true }).waitFor();
@@ -94,16 +90,11 @@ Deno.test({
       await page.getByText("Connected", { exact: true }).waitFor();
       await page.getByRole("textbox", INPUT).fill("say numbers begin anew");
       await page.getByRole("textbox", INPUT).press("Enter");
-      await stop(page).waitFor({ state: "detached" });
-      await log(page).evaluate((element) => element.scrollTop = element.scrollHeight);
-      await log(page).locator(".message-assistant", { hasText: "numbers begin anew" }).waitFor();
+      await comesToEqual(async () => {
+        await log(page).evaluate((element) => element.scrollTop = element.scrollHeight);
+        return await log(page).locator(".message-assistant", { hasText: "numbers begin anew" }).count();
+      }, 1);
       await page.context().close();
     });
   },
 });
-
-/** A port that nobody has now; the server comes back at the same one. */
-async function freePort(): Promise<number> {
-  await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, () => new Response());
-  return server.addr.port;
-}

@@ -2,16 +2,20 @@
 import { assert, assertEquals } from "@std/assert";
 import type { Browser, Page } from "playwright";
 import { launchBrowser } from "../../browser.ts";
+import { Gate } from "../../gate.ts";
+import { comesToEqual } from "../../islands/browser.ts";
 import { KEY, TestServer } from "./server.ts";
 import { shellAgent } from "./shell_agent.ts";
 
 const NEW = { name: "New Session", exact: true };
 const INPUT = { name: "Follow-up to this session" };
+/** What a page has not done by then it does not do. */
+const WAIT_MAX_MS = 30_000;
 
 async function openPage(browser: Browser, server: TestServer, options: { signIn?: boolean } = {}): Promise<Page> {
   const context = await browser.newContext({ viewport: { width: 1000, height: 700 } });
   const page = await context.newPage();
-  page.setDefaultTimeout(15_000);
+  page.setDefaultTimeout(WAIT_MAX_MS);
   await page.goto(server.url);
   if (options.signIn ?? true) await signIn(page, KEY);
   return page;
@@ -20,6 +24,15 @@ async function openPage(browser: Browser, server: TestServer, options: { signIn?
 async function signIn(page: Page, key: string): Promise<void> {
   await page.getByLabel("API key").fill(key);
   await page.getByRole("button", { name: "Sign in" }).click();
+}
+
+/** Connects anew, and keeps what the page sends from there on. */
+async function framesOf(page: Page): Promise<string[]> {
+  const sent: string[] = [];
+  page.on("websocket", (socket) => socket.on("framesent", ({ payload }) => sent.push(String(payload))));
+  await page.getByText("Connected", { exact: true }).waitFor();
+  await page.reload();
+  return sent;
 }
 
 /** Makes a session and waits until it is the one that is shown. Answers its id. */
@@ -73,7 +86,7 @@ Deno.test({
       await say(page, "say hello from the demo");
       await answer(page, "hello from the demo").waitFor();
       await log(page).locator(".message-user", { hasText: "say hello from the demo" }).waitFor();
-      assertEquals(await page.getByRole("textbox", INPUT).inputValue(), "");
+      await comesToEqual(() => page.getByRole("textbox", INPUT).inputValue(), "");
       await page.context().close();
     });
 
@@ -82,11 +95,13 @@ Deno.test({
       async () => {
         const page = await openPage(browser, server);
         await newSession(page);
-        await say(page, "stream 100 20");
-        await log(page).locator(".message-assistant .caret").waitFor();
-        await answer(page, "word5 ").waitFor();
-        assertEquals(await answer(page, "word100").count(), 0);
-        await answer(page, "word100").waitFor();
+        await say(page, "stream 400 20");
+        // Both at one moment: some of the words, and the caret behind them.
+        await page.waitForFunction(() => {
+          const answer = document.querySelector(".message-assistant:has(.caret)")?.textContent ?? "";
+          return answer.includes("word5 ") && !answer.includes("word400");
+        });
+        await answer(page, "word400").waitFor();
         await log(page).locator(".caret").waitFor({ state: "detached" });
         await page.context().close();
       },
@@ -95,11 +110,13 @@ Deno.test({
     await t.step(
       "TASK-023-AC2, TASK-023-AC3 a tool is executing, then complete with its time, or a red error",
       async () => {
+        await using gate = await Gate.make();
         const page = await openPage(browser, server);
         await newSession(page);
-        await say(page, "run sleep 1; echo done\nrun echo broken; exit 3");
+        await say(page, `run ${gate.wait}; echo done\nrun echo broken; exit 3`);
         await log(page).getByText("Executing…").first().waitFor();
-        await log(page).getByText(/^Complete \(\d\.\d s\)$/).waitFor();
+        await gate.open();
+        await log(page).getByText(/^Complete \(<?[\d.]+ s\)$/).waitFor();
         const failed = log(page).locator(".tool-failed");
         await failed.getByText(/^Error/).waitFor();
         await failed.getByText("broken").first().waitFor();
@@ -116,10 +133,9 @@ Deno.test({
       await say(page, Array.from({ length: 60 }, (_, i) => `run echo line ${i}`).join("\n"));
       await say(page, "say the very end");
       await answer(page, "the very end").waitFor();
-      const gap = await log(page).evaluate((element) =>
-        element.scrollHeight - element.scrollTop - element.clientHeight
-      );
-      assert(gap < 60, `${gap} px below what is seen`);
+      const isAtEnd = () =>
+        log(page).evaluate((element) => element.scrollHeight - element.scrollTop - element.clientHeight < 60);
+      await comesToEqual(isAtEnd, true);
       await page.context().close();
     });
 
@@ -136,17 +152,14 @@ Deno.test({
         await page.keyboard.press("Control+Shift+X");
         await log(page).getByText("[Response interrupted]").waitFor();
         await page.getByRole("button", { name: "Stop" }).waitFor({ state: "detached" });
-        assertEquals(await page.getByRole("textbox", INPUT).inputValue(), "half a thought");
+        await comesToEqual(() => page.getByRole("textbox", INPUT).inputValue(), "half a thought");
         await page.context().close();
       },
     );
 
     await t.step("TASK-024-AC3 an empty message is not sent", async () => {
       const page = await openPage(browser, server);
-      const sent: string[] = [];
-      page.on("websocket", (socket) => socket.on("framesent", ({ payload }) => sent.push(String(payload))));
-      await page.getByText("Connected", { exact: true }).waitFor();
-      await page.reload();
+      const sent = await framesOf(page);
       await newSession(page);
       await say(page, "   ");
       await say(page, "say marker");
@@ -158,10 +171,7 @@ Deno.test({
 
     await t.step("TASK-021-AC3 a message goes out with its session and a number", async () => {
       const page = await openPage(browser, server);
-      const sent: string[] = [];
-      page.on("websocket", (socket) => socket.on("framesent", ({ payload }) => sent.push(String(payload))));
-      await page.getByText("Connected", { exact: true }).waitFor();
-      await page.reload();
+      const sent = await framesOf(page);
       await newSession(page);
       await say(page, "say one");
       await answer(page, "one").waitFor();
@@ -173,11 +183,13 @@ Deno.test({
 
     await t.step("a message that is written during an answer waits, and is sent after it", async () => {
       const page = await openPage(browser, server);
+      await using gate = await Gate.make();
       await newSession(page);
-      await say(page, "stream 60 20");
-      await answer(page, "word2 ").waitFor();
+      await say(page, `say before\nrun ${gate.wait}`);
+      await answer(page, "before").waitFor();
       await say(page, "say afterwards");
       await page.getByLabel("Waiting prompts").getByText("say afterwards").waitFor();
+      await gate.open();
       await answer(page, "afterwards").waitFor();
       await page.context().close();
     });
@@ -193,14 +205,14 @@ Deno.test({
         await newSession(page);
         await say(page, "say in the second");
         await answer(page, "in the second").waitFor();
-        assertEquals(await answer(page, "in the first").count(), 0);
+        await answer(page, "in the first").waitFor({ state: "detached" });
         const row = page.locator(`[data-session="${first}"]`);
-        assert(/Active|Idle/.test(await row.locator(".engine-session-status").textContent() ?? ""));
-        assert(/2 messages/.test(await row.textContent() ?? ""));
-        assert(await row.locator("time").count() === 1);
+        await row.locator(".engine-session-status").getByText(/Active|Idle/).waitFor();
+        await row.filter({ hasText: "2 messages" }).waitFor();
+        await comesToEqual(() => row.locator("time").count(), 1);
         await row.click();
         await answer(page, "in the first").waitFor();
-        assertEquals(await answer(page, "in the second").count(), 0);
+        await answer(page, "in the second").waitFor({ state: "detached" });
         await page.context().close();
       },
     );
@@ -211,7 +223,7 @@ Deno.test({
         let drop = () => {};
         const other = await browser.newContext();
         const cut = await other.newPage();
-        cut.setDefaultTimeout(15_000);
+        cut.setDefaultTimeout(WAIT_MAX_MS);
         let opened = 0;
         const times: number[] = [];
         await cut.routeWebSocket(/\/ws\/v1\/chat/, (socket) => {
@@ -239,8 +251,7 @@ Deno.test({
       await say(page, `say ${"long ".repeat(40)}${"x".repeat(300)}`);
       await page.setViewportSize({ width: 360, height: 640 });
       await answer(page, "long long").waitFor();
-      const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-      assertEquals(wide, 0);
+      await comesToEqual(() => page.evaluate(() => document.documentElement.scrollWidth - innerWidth), 0);
       await page.context().close();
     });
 
@@ -277,15 +288,12 @@ Deno.test({
         {
           await using server = await TestServer.start({ folder, env: { CODING_AGENT_COMMAND: command } });
           const page = await openPage(browser, server);
-          const sent: string[] = [];
-          page.on("websocket", (socket) => socket.on("framesent", ({ payload }) => sent.push(String(payload))));
-          await page.getByText("Connected", { exact: true }).waitFor();
-          await page.reload();
+          const sent = await framesOf(page);
           await newSession(page);
           const making = page.getByText("Creating a session…").waitFor();
           await newSession(page);
           await making;
-          assertEquals(await page.getByText("Creating a session…").count(), 0);
+          await page.getByText("Creating a session…").waitFor({ state: "detached" });
           assertEquals(sent.filter((frame) => frame === '{"type":"create_session"}').length, 2);
           await page.locator(".engine-cost", { hasText: "$0.0000" }).waitFor();
           await say(page, "anything");
@@ -298,7 +306,7 @@ Deno.test({
 
     await t.step("TASK-026-AC2, TASK-026-AC3 a warning counts down; an end says why, and offers to go on", async () => {
       await using server = await TestServer.start({
-        config: { maxSessionDurationMs: 8_000, durationWarningPercent: 30 },
+        config: { maxSessionDurationMs: 20_000, durationWarningPercent: 30 },
         options: { monitor: { durationEveryMs: 100 } },
       });
       const page = await openPage(browser, server);
