@@ -56,34 +56,24 @@ export class ProjectActions {
   }
 
   run(taskId: string): Promise<void> {
-    return this.#onTask(taskId, async () => {
-      const path = `${this.#base}/tasks/${taskId}/run`;
-      this.#store.dispatch({ type: "task", task: await call(path, { method: "POST", body: {}, answer: task }) });
-    });
+    return this.#change(taskId, "run");
   }
 
   /** A new task that goes on from a completed one; its session is shown at once. Says whether it was taken. */
-  async continue(taskId: string, description: string): Promise<boolean> {
+  continue(taskId: string, description: string): Promise<boolean> {
     const path = `${this.#base}/tasks/${taskId}/continue`;
     const body = { description };
     const idempotencyKey = this.#keyFor(`${path} ${description}`);
-    try {
+    return this.#try(async () => {
       const made = await call(path, { method: "POST", body, idempotencyKey, answer: submittedTask });
       this.#sending = { key: "", body: "" };
       this.#store.select(made.sessionId);
       void this.#readTask(made.taskId);
-      return true;
-    } catch (error) {
-      this.toast("error", sentenceOf(error));
-      return false;
-    }
+    });
   }
 
   cancel(taskId: string): Promise<void> {
-    return this.#onTask(taskId, async () => {
-      const path = `${this.#base}/tasks/${taskId}/cancel`;
-      this.#store.dispatch({ type: "task", task: await call(path, { method: "POST", body: {}, answer: task }) });
-    });
+    return this.#change(taskId, "cancel");
   }
 
   /** Keeps the workspace of an ended run two hours longer. */
@@ -123,25 +113,21 @@ export class ProjectActions {
     }
   }
 
-  async save(item: Task, draft: TaskDraft): Promise<boolean> {
-    try {
+  save(item: Task, draft: TaskDraft): Promise<boolean> {
+    return this.#try(async () => {
       const saved = await call(`${this.#base}/tasks/${item.id}`, {
         method: "PATCH",
         body: bodyOf(draft),
         answer: task,
       });
       this.#store.dispatch({ type: "task", task: saved });
-      return true;
-    } catch (error) {
-      this.toast("error", sentenceOf(error));
-      return false;
-    }
+    });
   }
 
   /** Sends a follow-up. Sent again after a failure it has the same id, so it is stored once. */
-  async prompt(sessionId: string, text: string): Promise<boolean> {
+  prompt(sessionId: string, text: string): Promise<boolean> {
     if (this.#prompt.text !== text || !this.#prompt.messageId) this.#prompt = { messageId: newId(), text };
-    try {
+    return this.#try(async () => {
       const stored = await call(`${this.#base}/sessions/${sessionId}/prompts`, {
         method: "POST",
         body: this.#prompt,
@@ -149,27 +135,19 @@ export class ProjectActions {
       });
       this.#store.dispatch({ type: "prompts", sessionId, prompts: [stored] });
       this.#prompt = { messageId: "", text: "" };
-      return true;
-    } catch (error) {
-      this.toast("error", sentenceOf(error));
-      return false;
-    }
+    });
   }
 
   /** Changes a prompt that still waits; says whether it was taken. */
-  async editPrompt({ sessionId, messageId }: Prompt, text: string): Promise<boolean> {
-    try {
-      const path = `${this.#base}/sessions/${sessionId}/prompts/${messageId}`;
+  editPrompt({ sessionId, messageId }: Prompt, text: string): Promise<boolean> {
+    const path = `${this.#base}/sessions/${sessionId}/prompts/${messageId}`;
+    return this.#try(async () => {
       const edited = await call(path, { method: "PATCH", body: { text }, answer: prompt });
       this.#store.dispatch({ type: "prompts", sessionId, prompts: [edited] });
-      return true;
-    } catch (error) {
-      this.toast("error", sentenceOf(error));
-      return false;
-    }
+    });
   }
 
-  removePrompt({ sessionId, messageId }: Prompt): Promise<void> {
+  removePrompt({ sessionId, messageId }: Prompt): Promise<boolean> {
     return this.#try(async () => {
       await call(`${this.#base}/sessions/${sessionId}/prompts/${messageId}`, { method: "DELETE" });
       const known = this.#store.state.peek().prompts[sessionId]?.[messageId];
@@ -180,17 +158,17 @@ export class ProjectActions {
   }
 
   /** Sends a waiting prompt into the turn that runs. The live socket brings what becomes of it, which may be sooner. */
-  steerPrompt({ sessionId, messageId }: Prompt): Promise<void> {
+  steerPrompt({ sessionId, messageId }: Prompt): Promise<boolean> {
     const path = `${this.#base}/sessions/${sessionId}/prompts/${messageId}/steer`;
     return this.#try(() => call(path, { method: "POST", body: {} }));
   }
 
-  interrupt(sessionId: string): Promise<void> {
+  interrupt(sessionId: string): Promise<boolean> {
     return this.#try(() => call(`${this.#base}/sessions/${sessionId}/interrupt`, { method: "POST", body: {} }));
   }
 
   /** Puts the whole text of a message, of which the page has the beginning, in its place. */
-  loadWhole(sessionId: string, seq: number): Promise<void> {
+  loadWhole(sessionId: string, seq: number): Promise<boolean> {
     return this.#try(async () => {
       const whole = await call(`${this.#base}/sessions/${sessionId}/messages/${seq}`, { answer: message });
       this.#store.dispatch({ type: "message", sessionId, message: whole });
@@ -212,6 +190,13 @@ export class ProjectActions {
     if (read) this.#store.dispatch({ type: "task", task: read });
   }
 
+  #change(taskId: string, what: "run" | "cancel"): Promise<void> {
+    return this.#onTask(taskId, async () => {
+      const path = `${this.#base}/tasks/${taskId}/${what}`;
+      this.#store.dispatch({ type: "task", task: await call(path, { method: "POST", body: {}, answer: task }) });
+    });
+  }
+
   #keyFor(body: string): string {
     if (this.#sending.body !== body) this.#sending = { key: newId(), body };
     return this.#sending.key;
@@ -223,11 +208,14 @@ export class ProjectActions {
     this.busy.value = new Set([...this.busy.peek()].filter((id) => id !== taskId));
   }
 
-  async #try(act: () => Promise<unknown>): Promise<void> {
+  /** Whether it succeeded; if not, a toast says why. */
+  async #try(act: () => Promise<unknown>): Promise<boolean> {
     try {
       await act();
+      return true;
     } catch (error) {
       this.toast("error", sentenceOf(error));
+      return false;
     }
   }
 }

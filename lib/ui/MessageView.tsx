@@ -14,7 +14,7 @@ import type { OpenMessage } from "./transcript.ts";
 
 export interface MessageItemProps {
   message: Message;
-  onWhole: (seq: number) => Promise<void>;
+  onWhole: (seq: number) => Promise<unknown>;
 }
 
 /** A stored message; drawn again only when the message itself changed. */
@@ -53,7 +53,7 @@ interface BodyProps {
   open?: boolean;
   truncated?: boolean;
   bytes?: number | undefined;
-  onWhole?: () => Promise<void>;
+  onWhole?: () => Promise<unknown>;
 }
 
 function Body(props: BodyProps) {

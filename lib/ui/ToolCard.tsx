@@ -21,7 +21,7 @@ export interface ToolCardProps {
   /** The store holds more than `output`; `onWhole` fetches it. */
   truncated: boolean;
   bytes?: number | undefined;
-  onWhole?: (() => Promise<void>) | undefined;
+  onWhole?: (() => Promise<unknown>) | undefined;
 }
 
 export function ToolCard({ tool, output, truncated, bytes, onWhole }: ToolCardProps) {

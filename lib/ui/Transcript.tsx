@@ -27,7 +27,7 @@ export interface TranscriptProps {
   emptyHint: string;
   onReload: () => void;
   onOlder: () => void;
-  onWhole: (seq: number) => Promise<void>;
+  onWhole: (seq: number) => Promise<unknown>;
   /** What stands below the last message. */
   tail?: ComponentChildren;
 }
