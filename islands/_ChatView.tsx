@@ -51,6 +51,7 @@ function Head({ session }: { session: Session }) {
       session={session}
       task={task}
       node={store.state.value.nodes[task?.nodeId ?? ""] ?? null}
+      userId={store.userId}
       settings={project.settings}
       busy={actions.busy.value.has(taskId)}
       onRun={() => void actions.run(taskId)}

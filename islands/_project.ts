@@ -4,7 +4,6 @@
  * Made per island, never shared: on the server it only holds what one request shows.
  */
 import { computed, effect, type ReadonlySignal, signal } from "@preact/signals";
-import { z } from "zod";
 import { backoffMs, wait } from "../lib/backoff.ts";
 import { type Action, byId, type ProjectState, reduce } from "../lib/ui/project_state.ts";
 import { EMPTY, missingAfter, type Transcript } from "../lib/ui/transcript.ts";
@@ -28,6 +27,8 @@ const RETRY = { initialMs: 1_000, maxMs: 30_000 };
 
 export interface ProjectData {
   projectId: string;
+  /** Who reads the page. */
+  userId: string;
   sessions: Session[];
   /** Where older sessions go on, null when all are here. */
   sessionsNextCursor: string | null;
@@ -59,6 +60,7 @@ export function initialState(data: ProjectData): ProjectState {
 
 export class ProjectStore {
   readonly projectId: string;
+  readonly userId: string;
   readonly state;
   readonly connection = signal<Connection>("connecting");
   /** Why a session's messages could not be read, by session. */
@@ -74,6 +76,7 @@ export class ProjectStore {
 
   constructor(data: ProjectData) {
     this.projectId = data.projectId;
+    this.userId = data.userId;
     this.#base = `/api/projects/${data.projectId}`;
     this.#connectionUrl = data.connectionUrl;
     this.state = signal(initialState(data));
@@ -207,9 +210,9 @@ export class ProjectStore {
   }
 
   async #loadPrompts(sessionId: string): Promise<void> {
-    const answer = z.object({ items: z.array(prompt) });
+    const path = `${this.#base}/sessions/${sessionId}/prompts`;
     // The list is an extra: without it, prompts show as soon as the socket tells of them.
-    const list = await call(`${this.#base}/sessions/${sessionId}/prompts`, { answer }).catch(() => null);
+    const list = await call(path, { answer: pageOf(prompt) }).catch(() => null);
     if (list) this.dispatch({ type: "prompts", sessionId, prompts: list.items });
   }
 

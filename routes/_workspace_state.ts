@@ -22,7 +22,7 @@ export async function readWorkspaceState(
   workspace: WorkspaceRecord,
 ): Promise<Omit<WorkspacePageProps, "me">> {
   return {
-    place: await readPlace(edge, workspace),
+    place: await readPlace(edge, user, workspace),
     node: await readOwnNode(edge, user, workspace.nodeId),
     workspace: toWorkspace(workspace),
     options: readOptions(edge),
@@ -31,7 +31,11 @@ export async function readWorkspaceState(
 }
 
 /** The cursor is read before the state: what happens in between comes again by the live socket. */
-async function readPlace(edge: Edge, workspace: WorkspaceRecord): Promise<WorkspacePageProps["place"]> {
+async function readPlace(
+  edge: Edge,
+  user: UserRecord,
+  workspace: WorkspaceRecord,
+): Promise<WorkspacePageProps["place"]> {
   const { projectId, sessionId, taskId } = workspace;
   const project = projectId && await readProject(edge.store, projectId);
   if (!project) return null;
@@ -46,6 +50,7 @@ async function readPlace(edge: Edge, workspace: WorkspaceRecord): Promise<Worksp
     project: toProject(project),
     data: {
       projectId: project.id,
+      userId: user.id,
       sessions: session ? [session] : [],
       sessionsNextCursor: null,
       tasks: task ? [toTask(task, await readDescription(edge.store, task.id), { preview: true })] : [],

@@ -16,10 +16,10 @@ export interface RunFactsProps {
   task: Task;
   node: Node | null;
   /** The project's settings, for what a run may cost and take. */
-  settings?: Project["settings"] | undefined;
+  settings: Project["settings"];
 }
 
-export function RunFacts({ task, node, settings = {} }: RunFactsProps) {
+export function RunFacts({ task, node, settings }: RunFactsProps) {
   const { maxCostUsdPerRun: most, maxMinutesPerRun: minutes } = settings;
   const limit = typeof most === "number" ? ` of ${cost(most)}` : "";
   const spent = cost(task.costUsd) || (limit && "$0");

@@ -20,9 +20,11 @@ export interface SessionHeaderProps {
   /** The whole task where the page has it; the session carries its summary. */
   task: Task | null;
   /** The machine of the task's run, where it is known. */
-  node?: Node | null;
+  node: Node | null;
+  /** Who reads this. */
+  userId: string;
   /** The project's settings. */
-  settings?: Project["settings"] | undefined;
+  settings: Project["settings"];
   busy: boolean;
   onRun: () => void;
   onCancel: () => void;
@@ -32,7 +34,7 @@ export interface SessionHeaderProps {
 }
 
 export function SessionHeader(props: SessionHeaderProps) {
-  const { session, task, node = null } = props;
+  const { session, task, node, userId } = props;
   const title = task?.title ?? session.task?.title ?? session.topic ?? "Untitled session";
   const status = task?.status ?? session.task?.status;
   return (
@@ -42,7 +44,7 @@ export function SessionHeader(props: SessionHeaderProps) {
         <h2 class="session-title" title={title}>{title}</h2>
         <Actions {...props} />
         <WorkspaceLink session={session} />
-        <SessionMenu session={session} node={node} onHistory={props.onHistory} />
+        <SessionMenu session={session} node={node} userId={userId} onHistory={props.onHistory} />
       </div>
       <div class="facts">
         {status ? <StatusBadge status={status} /> : null}

@@ -7,11 +7,13 @@ import { Popover } from "./Popover.tsx";
 export interface SessionMenuProps {
   session: Session;
   /** The machine of its run, where it is known. */
-  node?: Node | null;
+  node: Node | null;
+  /** Who reads this: what a machine could not deliver is for its owner alone. */
+  userId: string;
   onHistory: () => void;
 }
 
-export function SessionMenu({ session, node = null, onHistory }: SessionMenuProps) {
+export function SessionMenu({ session, node, userId, onHistory }: SessionMenuProps) {
   const file = `/api/projects/${session.projectId}/sessions/${session.id}/export`;
   return (
     <Popover label={<Icon name="more" />} name="More about this session" class="icon-button">
@@ -33,7 +35,7 @@ export function SessionMenu({ session, node = null, onHistory }: SessionMenuProp
             : null}
           <a class="menu-item" href={`${file}?format=md`} download onClick={close}>Export as Markdown</a>
           <a class="menu-item" href={`${file}?format=jsonl`} download onClick={close}>Export as JSON lines</a>
-          {node && (node.heartbeat?.deadLetters ?? 0) + node.deadLettersKept > 0
+          {node?.ownerId === userId && (node.heartbeat?.deadLetters ?? 0) + node.deadLettersKept > 0
             ? <a class="menu-item" href={`/nodes/${node.id}/dead-letters?sessionId=${session.id}`}>Dead letters</a>
             : null}
         </div>

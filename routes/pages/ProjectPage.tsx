@@ -32,6 +32,7 @@ export function ProjectPage(props: ProjectPageProps) {
     <Layout me={me} current="projects" fill>
       <ProjectApp
         projectId={project.id}
+        userId={me.id}
         project={project}
         options={options}
         sessions={sessions}

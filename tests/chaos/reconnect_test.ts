@@ -34,6 +34,7 @@ async function streamThroughCuts(): Promise<void> {
   const first = await running.messages();
   const store = new ProjectStore({
     projectId,
+    userId: running.test.admin.user.id,
     sessions: [],
     sessionsNextCursor: null,
     tasks: [],

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import type { Page } from "playwright";
 import { comesToEqual, hasFocus, openPage, useBrowser } from "./browser.ts";
-import { ago, makeMessage, makeSession, makeTask, PROJECT } from "./fixture_data.ts";
+import { ago, makeMessage, makeNode, makeSession, makeTask, ME, PROJECT } from "./fixture_data.ts";
 import { FixtureEdge, problem } from "./fixture_edge.ts";
 
 useBrowser();
@@ -53,6 +53,23 @@ Deno.test("a search that finds nothing says so and can be cleared", async () => 
   await open.page.getByText("No session fits").waitFor();
   await open.page.getByRole("button", { name: "Clear the search" }).click();
   await comesToEqual(async () => (await topics(open.page)).length, 2);
+});
+
+Deno.test("a session's menu leads the owner of its machine to what was not delivered, and nobody else", async () => {
+  await using edge = edgeWithSessions();
+  const machine = makeNode(7, { deadLettersKept: 2, health: "unreachable" });
+  const task = makeTask(12, { title: "Oil the hinge", status: "in_progress", nodeId: machine.id });
+  edge.tasks = [task];
+  edge.sessions = [makeSession(task)];
+  for (const [ownerId, links] of [[ME.id, 1], [PROJECT.id, 0]] as const) {
+    await using open = await openPage(edge.url + PATH);
+    await open.page.locator(".connection-connected").waitFor();
+    edge.push({ type: "node.updated", node: { ...machine, ownerId } });
+    await open.page.locator(".machine").getByText("Unreachable").waitFor();
+    await open.page.getByRole("button", { name: "More about this session" }).click();
+    await open.page.getByRole("link", { name: "Export as Markdown" }).waitFor();
+    assertEquals(await open.page.getByRole("link", { name: "Dead letters" }).count(), links);
+  }
 });
 
 Deno.test("Ctrl+K finds a session by typing and goes to it, from inside a field too", async () => {

@@ -18,7 +18,7 @@ import type { Message } from "../../../lib/wire/message.ts";
 import type { Session } from "../../../lib/wire/session.ts";
 import type { Node } from "../../../lib/wire/node.ts";
 import type { Task } from "../../../lib/wire/task.ts";
-import { ago, id, makeMessage, makeNode, makeSession, makeTask, NOW } from "../../islands/fixture_data.ts";
+import { ago, id, makeMessage, makeNode, makeSession, makeTask, ME, NOW } from "../../islands/fixture_data.ts";
 
 const nothing = () => {};
 const later = () => Promise.resolve();
@@ -183,7 +183,8 @@ function head(
   { session = makeSession(task), node = null }: { session?: Session; node?: Node | null } = {},
 ) {
   const acts = { onRun: nothing, onCancel: nothing, onKeep: nothing, onDiscard: nothing, onHistory: nothing };
-  return html(<SessionHeader session={session} task={task} node={node} busy={false} {...acts} />);
+  const fixed = { userId: ME.id, settings: {}, busy: false, ...acts };
+  return html(<SessionHeader session={session} task={task} node={node} {...fixed} />);
 }
 
 Deno.test("a run that has ended can be kept or discarded while its workspace is there", () => {

@@ -16,6 +16,7 @@ const THREE = [1, 2, 3].map((seq) => makeMessage(seq));
 function start(messages: Message[] = THREE, hasMore = false): ProjectState {
   return initialState({
     projectId: id(2),
+    userId: id(1),
     sessions: [SESSION, OTHER],
     sessionsNextCursor: null,
     tasks: [TASK],
