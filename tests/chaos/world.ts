@@ -4,7 +4,7 @@
  */
 import { join } from "node:path";
 import { wait } from "../../lib/backoff.ts";
-import { listProcesses } from "../../lib/processes.ts";
+import { listProcesses, readProcess } from "../../lib/processes.ts";
 import { Proxy } from "./proxy.ts";
 import { TestRepository } from "../repository.ts";
 
@@ -83,17 +83,14 @@ export class World implements AsyncDisposable {
   async startEdge(): Promise<void> {
     if (this.#edge) return;
     const log = join(this.directory, "edge.log");
-    const child = this.#edge = new Deno.Command("/bin/sh", {
-      args: ["-c", `exec "$@" >>"${log}" 2>&1`, "edge", Deno.execPath(), "run", "-A", "--quiet", "--no-check", ENTRY],
-      cwd: ROOT,
-      env: this.#environment(),
-      stdin: "null",
-    }).spawn();
     const deadline = Date.now() + START_MAX_MS;
+    let child = this.#edge = this.#spawnEdge(log);
     while (!await this.#isReady()) {
       if (Date.now() > deadline) throw new Error(`the edge does not start: ${await Deno.readTextFile(log)}`);
       await wait(25);
       if (this.#edge !== child) return;
+      // While it was down another program may have had its port, for a moment.
+      if (!await readProcess(child.pid)) child = this.#edge = this.#spawnEdge(log);
     }
   }
 
@@ -183,6 +180,15 @@ export class World implements AsyncDisposable {
     if (this.#hasDisk) await run(["umount", "-l", this.nodes]);
     await Deno.remove(this.directory, { recursive: true });
     await this.repository[Symbol.asyncDispose]();
+  }
+
+  #spawnEdge(log: string): Deno.ChildProcess {
+    return new Deno.Command("/bin/sh", {
+      args: ["-c", `exec "$@" >>"${log}" 2>&1`, "edge", Deno.execPath(), "run", "-A", "--quiet", "--no-check", ENTRY],
+      cwd: ROOT,
+      env: this.#environment(),
+      stdin: "null",
+    }).spawn();
   }
 
   async #stopEdge(): Promise<void> {
