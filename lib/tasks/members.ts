@@ -7,15 +7,9 @@ import type { Edge } from "../edge.ts";
 import { AppError, notFound } from "../errors.ts";
 import { readUserByLogin, type UserRecord } from "../store/accounts.ts";
 import { change } from "../store/change.ts";
-import {
-  addMember,
-  listMembers,
-  type MemberRecord,
-  readMember,
-  readProjectEntry,
-  removeMember,
-} from "../store/projects.ts";
+import { addMember, listMembers, type MemberRecord, readMember, removeMember } from "../store/projects.ts";
 import { MEMBERS_MAX } from "../wire/limits.ts";
+import { holdProject } from "./project.ts";
 
 export interface Membership {
   person: UserRecord;
@@ -32,14 +26,12 @@ export async function admitMember(
   const person = await readUserByLogin(edge.store, login);
   if (!person || person.disabled) throw noSuchUser(login);
   const member = await change(edge.store, async (tx) => {
-    const entry = await readProjectEntry(tx, projectId);
-    if (!entry) throw notFound("project");
+    await holdProject(tx, projectId);
     const known = await readMember(edge.store, projectId, person.id);
     if (known) return known;
     if ((await listMembers(edge.store, projectId)).length >= MEMBERS_MAX) {
       throw new AppError("limit_reached", `A project may have at most ${MEMBERS_MAX} members. Remove one first.`);
     }
-    tx.put(entry, entry.value);
     return addMember(tx, projectId, { userId: person.id, role: "member" });
   }, edge.clock);
   return { person, member };
@@ -54,10 +46,8 @@ export async function expelMember(
   const project = await requireOwner(edge, owner, projectId);
   if (userId === project.ownerId) throw new AppError("conflict", "The owner cannot be removed from the project.");
   await change(edge.store, async (tx) => {
-    const entry = await readProjectEntry(tx, projectId);
-    if (!entry) throw notFound("project");
+    await holdProject(tx, projectId);
     if (!await readMember(edge.store, projectId, userId)) throw notFound("member");
-    tx.put(entry, entry.value);
     removeMember(tx, projectId, userId);
   }, edge.clock);
 }

@@ -19,6 +19,7 @@ import type { ProjectRecord } from "../store/projects.ts";
 import { newSession, putSession } from "../store/sessions.ts";
 import { isWorking, putWorkspace, readWorkspace, type WorkspaceRecord } from "../store/workspaces.ts";
 import type { CreateWorkspace } from "../wire/workspace.ts";
+import { holdProject } from "./project.ts";
 import { releaseWorkspace } from "./release.ts";
 
 interface Opening {
@@ -68,6 +69,7 @@ async function putClaimed(
   return await change(edge.store, async (tx) => {
     const before = await recallAnswer<{ workspaceId: string }>(tx, opening.idempotency);
     if (before) return await readWorkspace(edge.store, before.workspaceId);
+    if (opening.project) await holdProject(tx, opening.project.id);
     const claim = {
       taskId: null,
       projectId: opening.project?.id ?? null,

@@ -21,7 +21,7 @@ import { DERIVED_TITLE_MAX } from "../wire/limits.ts";
 import type { CreateTask, RunTask } from "../wire/task.ts";
 import { enterStep } from "./deadlines.ts";
 import { putEdges, requireMet } from "./dependencies.ts";
-import { requireProjectRecord } from "./project.ts";
+import { holdProject, requireProjectRecord } from "./project.ts";
 import { requireCredentials } from "./run_credentials.ts";
 import { eventsToQueued, isStartable } from "./state.ts";
 
@@ -104,6 +104,7 @@ export async function runTask(edge: Edge, task: TaskRecord, options: RunTask, us
     const session = await tx.get<SessionRecord>(sessionKey(task.projectId, task.sessionId));
     if (!entry.value || !session.value) throw new AppError("not_found", "This task was deleted meanwhile.");
     if (!isStartable(entry.value.status)) throw notStartable(entry.value);
+    await holdProject(tx, task.projectId);
     const eventCount = addEvents(tx, entry.value, eventsToQueued(entry.value.status, { actor: "user" }));
     const queued = queue(tx, edge, { ...entry.value, ownerId: userId, eventCount }, options);
     if (queued.run === 1) return putTask(tx, entry, queued);
@@ -158,6 +159,7 @@ async function putNewTask(
   facts: { task: TaskRecord; body: CreateTask; events: TaskEventInput[]; noticeId: string },
 ): Promise<TaskRecord> {
   const { task, body } = facts;
+  await holdProject(tx, task.projectId);
   const tally = await readTally(tx, task.projectId);
   if ((tally.value?.count ?? 0) >= edge.config.MAX_TASKS_PER_PROJECT) {
     throw new AppError(
