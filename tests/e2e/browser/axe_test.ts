@@ -15,6 +15,7 @@ Deno.test("axe finds no violation on any page", async () => {
   await page.locator("#task-text-error").waitFor();
   await check(page, "task-form-open");
   await page.getByRole("button", { name: "More ways to save" }).click();
+  await page.getByRole("menuitem").first().waitFor();
   await check(page, "task-form-menu");
   await page.keyboard.press("Escape");
   await page.getByRole("button", { name: "Options" }).click();
@@ -30,15 +31,18 @@ Deno.test("axe finds no violation on any page", async () => {
   await page.locator(".history li").first().waitFor();
   await check(page, "history");
   await page.keyboard.press("Escape");
+  await page.locator("dialog").waitFor({ state: "detached" });
   await page.keyboard.press("Control+K");
   await page.getByRole("dialog", { name: "Commands" }).waitFor();
   await check(page, "commands");
   await page.keyboard.press("Escape");
+  await page.locator("dialog").waitFor({ state: "detached" });
   await page.locator("h1").click();
   await page.keyboard.press("?");
   await page.getByRole("dialog").waitFor();
   await check(page, "shortcuts");
   await page.keyboard.press("Escape");
+  await page.locator("dialog").waitFor({ state: "detached" });
   await edge.call(`POST /api/projects/${projectId}/tasks`, { description: "say later", priority: 5 });
   await page.getByRole("link", { name: "Board" }).click();
   await page.locator('[data-status="draft"] .card').waitFor();

@@ -1,7 +1,8 @@
 /** The page only reads what is said: what it sends, and what is there when it was closed in the middle. */
 import { assertEquals, assertStringIncludes } from "@std/assert";
+import { Gate } from "../../gate.ts";
 import { useBrowser } from "../../islands/browser.ts";
-import { alive, followUp, openScene, runNow, show, statusIs, transcriptOf } from "./scene.ts";
+import { alive, endOfRun, followUp, openScene, runNow, show, statusIs, transcriptOf } from "./scene.ts";
 
 useBrowser();
 
@@ -21,10 +22,13 @@ Deno.test("T029 through a whole job the page sends tasks, prompts and commands, 
   });
   await page.reload();
   await alive(page);
-  await runNow(page, "say One.\nwrite a.txt: b\nwait 2000\nsay Two.");
+  await using gate = await Gate.make();
+  await runNow(page, `say One.\nwrite a.txt: b\nrun ${gate.wait}\nsay Two.`);
   await page.locator(".message-assistant", { hasText: "One." }).waitFor();
   await followUp(page).fill("say Three.");
   await followUp(page).press("Enter");
+  await page.locator(".waiting li", { hasText: "say Three." }).waitFor();
+  await gate.open();
   await statusIs(page, "completed");
   await page.locator(".message-assistant", { hasText: "Three." }).waitFor();
   assertEquals(sent, ["POST /api/projects/:id/tasks/submit", "POST /api/projects/:id/sessions/:id/prompts"]);
@@ -33,21 +37,18 @@ Deno.test("T029 through a whole job the page sends tasks, prompts and commands, 
 
 Deno.test("T029 a browser that is closed in the middle of a turn costs no message", async () => {
   await using scene = await openScene();
-  const { page, edge, projectId } = scene;
-  await runNow(page, "say Before.\nstream 200 10\nsay After.");
+  const { page } = scene;
+  await runNow(page, "say Before.\nstream 800 10\nsay After.");
   await page.locator(".message[aria-busy]", { hasText: "word20" }).waitFor();
   const context = page.context();
   await page.close();
-  for (let status = ""; status !== "completed";) {
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    status = (await edge.call(`GET /api/projects/${projectId}/tasks`)).items[0].status;
-    if (status === "failed") throw new Error("the run failed");
-  }
+  assertEquals(await endOfRun(scene), "completed");
   const again = await context.newPage();
   await show(again, scene.projectUrl);
   await statusIs(again, "completed");
+  await again.locator(".message-assistant", { hasText: "After." }).waitFor();
   const shown = await transcriptOf(again);
-  const words = Array.from({ length: 200 }, (_, index) => `word${index + 1}`).join(" ");
+  const words = Array.from({ length: 800 }, (_, index) => `word${index + 1}`).join(" ");
   assertEquals(shown.map((each) => each.split(":")[0]), ["user", "assistant", "assistant", "assistant"]);
   assertStringIncludes(shown[2]!, words);
   assertStringIncludes(shown[3]!, "After.");

@@ -1,6 +1,6 @@
 /** Under a completed task stands the field that goes on from it. */
 import { assertEquals } from "@std/assert";
-import { useBrowser } from "../../islands/browser.ts";
+import { comesToEqual, isAt, useBrowser } from "../../islands/browser.ts";
 import { checkLooks } from "./looks.ts";
 import { openScene, runNow, statusIs, transcriptOf } from "./scene.ts";
 
@@ -8,7 +8,7 @@ useBrowser();
 
 Deno.test("what is sent under a completed task becomes a new one, from its branch, and is shown at once", async () => {
   await using scene = await openScene();
-  const { page, open, repository } = scene;
+  const { page, open, repository, projectId } = scene;
   await runNow(page, "write one.txt: one\nsay The first is done.");
   await statusIs(page, "completed");
   const first = await page.locator(".session-link.selected").getAttribute("data-session");
@@ -19,9 +19,9 @@ Deno.test("what is sent under a completed task becomes a new one, from its branc
   await page.locator(".system-line", { hasText: "Goes on with" }).waitFor();
   await statusIs(page, "completed");
   const selected = page.locator(".session-link.selected");
-  assertEquals(await selected.getAttribute("data-session") === first, false);
-  assertEquals(new URL(page.url()).pathname.endsWith((await selected.getAttribute("data-session"))!), true);
-  assertEquals((await transcriptOf(page)).at(-1), "tool: one");
+  await comesToEqual(async () => await selected.getAttribute("data-session") === first, false);
+  await isAt(page, `/projects/${projectId}/chat/${await selected.getAttribute("data-session")}`);
+  await comesToEqual(async () => (await transcriptOf(page)).at(-1), "tool: one");
   assertEquals((await repository.branches()).length, 2, "nothing new to push");
   assertEquals(open.complaints, []);
 });

@@ -1,6 +1,6 @@
 /** A coding agent asks and people answer in the browser: on two devices at once, by keyboard, over a crash of the edge. */
-import { assert, assertEquals } from "@std/assert";
-import { useBrowser } from "../../islands/browser.ts";
+import { assertEquals } from "@std/assert";
+import { comesToEqual, useBrowser } from "../../islands/browser.ts";
 import { checkLooks } from "./looks.ts";
 import { alive, openScene, runNow, show, statusIs } from "./scene.ts";
 
@@ -16,7 +16,7 @@ Deno.test("what the coding agent asks shows on every device, is answered from an
   const cards = page.locator(".permission");
   await cards.getByText("echo one > one.txt").waitFor();
   await page.locator(".session-link.selected .badge-asks").waitFor();
-  assert((await page.title()).startsWith("(1) "), await page.title());
+  await page.waitForFunction(() => document.title.startsWith("(1) "));
   await page.locator(".tool-status", { hasText: "Waiting for permission" }).waitFor();
 
   const phone = await page.context().newPage();
@@ -32,13 +32,13 @@ Deno.test("what the coding agent asks shows on every device, is answered from an
   await cards.getByRole("button", { name: "Allow once" }).focus();
   await page.keyboard.press("Enter");
   await cards.getByText("out.txt").waitFor();
-  assertEquals(await cards.locator(".diff-line", { hasText: "+leaves the checkout" }).count(), 1);
+  await cards.locator(".diff-line", { hasText: "+leaves the checkout" }).waitFor();
   await checkLooks(page, "permission-diff");
 
   // From the phone; here it goes, and says who.
   await phone.locator(".permission").getByRole("button", { name: "Reject" }).click();
   await cards.getByText("echo two > two.txt").waitFor();
-  assertEquals(await cards.count(), 1);
+  await comesToEqual(() => cards.count(), 1);
   await page.locator(".tool-permission", { hasText: "Allowed by admin" }).waitFor();
   await page.locator(".tool-permission", { hasText: "Rejected by admin" }).waitFor();
 
@@ -50,7 +50,8 @@ Deno.test("what the coding agent asks shows on every device, is answered from an
   await page.locator(".permission").getByRole("button", { name: "Allow once" }).click();
   await statusIs(page, "completed");
   await phone.locator(".permission").waitFor({ state: "detached" });
-  assertEquals([await page.locator(".badge-asks").count(), (await page.title()).startsWith("(")], [0, false]);
+  await comesToEqual(() => page.locator(".badge-asks").count(), 0);
+  await page.waitForFunction(() => !document.title.startsWith("("));
   const [branch] = (await repository.branches()).filter((name) => name !== "main");
   const files = await repository.git(["ls-tree", "--name-only", branch!]);
   assertEquals(files.split("\n").filter((name) => name.endsWith(".txt")), ["one.txt", "two.txt"]);

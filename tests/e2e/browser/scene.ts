@@ -1,5 +1,6 @@
 /** What the browser tests of the whole program share: a signed-in page on a project of a running edge, and pictures. */
 import type { BrowserContextOptions, Page } from "playwright";
+import { isLive } from "../../../lib/store/tasks.ts";
 import { TestRepository } from "../../repository.ts";
 import { alive, type OpenPage, openPage } from "../../islands/browser.ts";
 import { EdgeProcess } from "./edge_process.ts";
@@ -8,6 +9,8 @@ export { alive };
 
 const PICTURES = new URL("../../output/screens/", import.meta.url).pathname;
 const WIDTHS = [1280, 375];
+/** A run that has not ended by then does not end. */
+const RUN_MAX_MS = 120_000;
 
 export interface Scene extends AsyncDisposable {
   edge: EdgeProcess;
@@ -60,6 +63,16 @@ export async function runNow(page: Page, description: string): Promise<void> {
   await taskField(page).fill(description);
   await page.getByRole("button", { name: "Run Now" }).click();
   await page.locator(".message-user").first().waitFor();
+}
+
+/** How the newest task of the project ended, once none of them runs any more. */
+export async function endOfRun({ edge, projectId }: Scene): Promise<string> {
+  for (const deadline = performance.now() + RUN_MAX_MS; performance.now() < deadline;) {
+    const { items } = await edge.call(`GET /api/projects/${projectId}/tasks`);
+    if (!items.some(isLive)) return items[0].status;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error("the run did not end");
 }
 
 /** The status that the header of the shown session names. */

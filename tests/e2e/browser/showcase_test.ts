@@ -1,6 +1,6 @@
 /** A project as it looks after a day of work, run for real: the pictures that the README shows are taken here. */
 import { useBrowser } from "../../islands/browser.ts";
-import { openScene, picture, show, statusIs } from "./scene.ts";
+import { endOfRun, openScene, picture, show, statusIs } from "./scene.ts";
 
 useBrowser();
 
@@ -27,11 +27,8 @@ Deno.test("a project with a live session, finished ones, a failed one and a back
   const { page, edge, projectId } = scene;
   const tasks = `/api/projects/${projectId}/tasks` as const;
   for (const [title, description] of PAST) {
-    const { taskId } = await edge.call(`POST ${tasks}/submit`, { title, description });
-    for (let status = "queued"; status !== "completed" && status !== "failed";) {
-      await new Promise((resolve) => setTimeout(resolve, 50));
-      status = (await edge.call(`GET ${tasks}/${taskId}`)).status;
-    }
+    await edge.call(`POST ${tasks}/submit`, { title, description });
+    await endOfRun(scene);
   }
   await edge.call(`POST ${tasks}`, { title: "Count ships by night", description: "say Counting.", priority: 5 });
   await edge.call(`POST ${tasks}`, { title: "Fog horn for the phone page", description: "say Tooting." });

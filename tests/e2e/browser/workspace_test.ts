@@ -3,7 +3,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "node:path";
 import type { Page } from "playwright";
 import { z } from "zod";
-import { useBrowser } from "../../islands/browser.ts";
+import { comesToEqual, useBrowser } from "../../islands/browser.ts";
 import { checkLooks } from "./looks.ts";
 import { alive, followUp, openScene, runNow, type Scene, show, statusIs } from "./scene.ts";
 
@@ -77,11 +77,11 @@ Deno.test("the terminal follows the window, takes a flood, and is left and enter
   await screen(page).getByText("200000", { exact: true }).waitFor();
   // Tab is the shell's, so another key leads out.
   await page.keyboard.press("Tab");
-  assertEquals(await page.evaluate(() => document.activeElement?.className), "xterm-helper-textarea");
+  await comesToEqual(() => page.evaluate(() => document.activeElement?.className), "xterm-helper-textarea");
   await page.keyboard.press("Control+U");
   const focused = () => page.evaluate(() => document.activeElement?.textContent);
   await page.keyboard.press("Control+Shift+L");
-  assertEquals(await focused(), "Type in the terminal");
+  await comesToEqual(focused, "Type in the terminal");
   await page.keyboard.press("Enter");
   await page.keyboard.type("echo back''again\n");
   await screen(page).getByText("backagain", { exact: true }).waitFor();
@@ -89,7 +89,7 @@ Deno.test("the terminal follows the window, takes a flood, and is left and enter
   await page.keyboard.press("Shift+Tab");
   await tab(page, "Terminal").focus();
   await page.keyboard.press("ArrowLeft");
-  assertEquals(await focused(), "Changes");
+  await comesToEqual(focused, "Changes");
   await openTerminal(page);
   await page.getByRole("button", { name: "Type in the terminal" }).click();
   await page.keyboard.type("exit 3\n");
@@ -115,12 +115,12 @@ Deno.test("T055-8 a workspace that is gone has a mark and no link; kept it can b
   await page.getByRole("button", { name: "Discard its files for good?" }).click();
   await page.getByText("The terminal is closed").waitFor();
   await page.getByText("The workspace is gone", { exact: true }).waitFor();
-  assertEquals(await page.getByRole("button", { name: "New terminal" }).count(), 0);
+  await page.getByRole("button", { name: "New terminal" }).waitFor({ state: "detached" });
   await checkLooks(page, "workspace-gone");
   await page.getByRole("link", { name: "Back to the project" }).click();
   await alive(page);
   await page.locator(".session-header").getByText("Workspace is gone").waitFor();
-  assertEquals(await link(page).count(), 0);
+  await link(page).waitFor({ state: "detached" });
   await show(page, new URL(address!, scene.edge.url).href);
   await tab(page, "Terminal").click();
   await page.getByText("No terminal").waitFor();
@@ -138,11 +138,10 @@ Deno.test("a machine that is not heard of is named, and the terminal and the cha
   const written = await Deno.readTextFile(join(edge.directory, "nodes", node.id, "pid.json"));
   const { pid } = z.looseObject({ pid: z.int() }).parse(JSON.parse(written));
   Deno.kill(pid, "SIGSTOP");
-  for (let health = ""; health !== "unreachable";) {
+  await comesToEqual(async () => {
     await edge.call("POST /api/admin/sweep", {});
-    health = (await edge.call(`GET /api/nodes/${node.id}`)).health;
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
+    return (await edge.call(`GET /api/nodes/${node.id}`)).health;
+  }, "unreachable");
   await page.reload();
   await alive(page);
   await page.getByText("The machine is unreachable").waitFor();
@@ -151,10 +150,7 @@ Deno.test("a machine that is not heard of is named, and the terminal and the cha
   await page.getByText("The terminal is closed").waitFor();
   await checkLooks(page, "workspace-unreachable");
   Deno.kill(pid, "SIGCONT");
-  for (let health = "unreachable"; health !== "ok";) {
-    health = (await edge.call(`GET /api/nodes/${node.id}`)).health;
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
+  await comesToEqual(async () => (await edge.call(`GET /api/nodes/${node.id}`)).health, "ok");
   await page.getByRole("button", { name: "New terminal" }).click();
   await page.locator('.terminal[data-state="open"]').waitFor();
 });
