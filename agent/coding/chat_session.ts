@@ -64,8 +64,8 @@ export class ChatSession implements ManagedSession, AsyncDisposable {
   readonly #process: AgentProcess;
   readonly #output: TurnOutput;
   record: SessionRecord;
-  startedAtMs = Date.now();
-  lastActiveAtMs = Date.now();
+  startedAtMs = performance.now();
+  lastActiveAtMs = performance.now();
   wasWarned = false;
   /** It has been ended for good; what is still on its way must not bring it back. */
   isClosed = false;
@@ -139,7 +139,7 @@ export class ChatSession implements ManagedSession, AsyncDisposable {
     };
     const { session, resumed } = await this.#process.open(start, () => ({ ...place, resume: conversation, events }));
     this.#watch(session);
-    this.startedAtMs = this.lastActiveAtMs = Date.now();
+    this.startedAtMs = this.lastActiveAtMs = performance.now();
     this.wasWarned = false;
     if (session.sessionId !== null && !resumed) await this.#replaceConversation(session, conversation);
     if (this.isClosed) throw new Error("The session was ended while it was being opened.");
@@ -153,10 +153,10 @@ export class ChatSession implements ManagedSession, AsyncDisposable {
     if (this.#turn) return false;
     const turn: Turn = { isInterrupted: false, isOver: false, done: Promise.resolve() };
     this.#turn = turn;
-    this.lastActiveAtMs = Date.now();
+    this.lastActiveAtMs = performance.now();
     turn.done = this.#run(turn, text).finally(() => {
       this.#turn = null;
-      this.lastActiveAtMs = Date.now();
+      this.lastActiveAtMs = performance.now();
     });
     return true;
   }
@@ -220,7 +220,7 @@ export class ChatSession implements ManagedSession, AsyncDisposable {
     this.record = {
       ...this.record,
       messageCount: this.#messageCount,
-      lastActiveAt: new Date(this.lastActiveAtMs).toISOString(),
+      lastActiveAt: new Date(Date.now() - (performance.now() - this.lastActiveAtMs)).toISOString(),
       ...change,
     };
     await this.#parts.storage.save(this.record);

@@ -4,7 +4,7 @@
  */
 export interface SessionFacts {
   sessionId: string;
-  /** When the process that works for it was asked for. */
+  /** When the process that works for it was asked for, by a clock that nobody sets. */
   startedAtMs: number;
   lastActiveAtMs: number;
   /** Of all its processes; null when it could not be read. */
@@ -37,6 +37,7 @@ export type MonitorAction =
   | { type: "cleanup_zombie"; process: OrphanProcess };
 
 export interface CheckOptions {
+  /** By the same clock as the sessions' times. */
   now: number;
   limits: Limits;
   /** Processes that carry this program's mark and belong to no session. */

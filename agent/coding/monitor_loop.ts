@@ -51,7 +51,7 @@ export class Monitor implements AsyncDisposable {
   start(): void {
     const { memoryEveryMs, durationEveryMs, diskEveryMs } = this.#options;
     this.#every("memory", memoryEveryMs ?? MEMORY_EVERY_MS, () => this.lookAtMemory());
-    this.#every("time", durationEveryMs ?? DURATION_EVERY_MS, () => this.lookAtTime(Date.now()));
+    this.#every("time", durationEveryMs ?? DURATION_EVERY_MS, () => this.lookAtTime(performance.now()));
     this.#every("orphans", durationEveryMs ?? DURATION_EVERY_MS, () => this.lookForOrphans());
     if (!this.#options.disk) return;
     this.#every("disk", diskEveryMs ?? DISK_EVERY_MS, () => this.lookAtDisk());
@@ -65,7 +65,7 @@ export class Monitor implements AsyncDisposable {
       const rssBytes = session.processes && await readTreeRss(session.processes);
       return factsOf(session, rssBytes);
     }));
-    const actions = check(facts, { now: Date.now(), limits }).filter(({ type }) => type.endsWith("_memory"));
+    const actions = check(facts, { now: performance.now(), limits }).filter(({ type }) => type.endsWith("_memory"));
     await sessions.apply(actions);
   }
 
@@ -88,7 +88,7 @@ export class Monitor implements AsyncDisposable {
     const orphans = marked.filter(({ pid }) => !pids.has(pid) && pid !== Deno.pid);
     const again = orphans.filter(({ pid, startTicks }) => this.#suspects.get(pid) === startTicks);
     this.#suspects = new Map(orphans.map(({ pid, startTicks }: Process) => [pid, startTicks]));
-    await sessions.apply(check([], { now: Date.now(), limits, orphans: again }));
+    await sessions.apply(check([], { now: performance.now(), limits, orphans: again }));
   }
 
   /** Warns of a disk that fills up, and lets no session begin on one that is almost full. */

@@ -19,8 +19,8 @@ export class CodingAgent implements ManagedSession, AsyncDisposable {
   readonly #parts: WorkspaceParts;
   readonly #process: AgentProcess;
   readonly #project: ProjectFolder;
-  #startedAtMs = Date.now();
-  #lastActiveAtMs = Date.now();
+  #startedAtMs = performance.now();
+  #lastActiveAtMs = performance.now();
   #turns = 0;
   #endedFor: string | null = null;
 
@@ -127,7 +127,7 @@ export class CodingAgent implements ManagedSession, AsyncDisposable {
   }
 
   #touch(): void {
-    this.#lastActiveAtMs = Date.now();
+    this.#lastActiveAtMs = performance.now();
     this.isIdle = false;
   }
 
@@ -137,8 +137,7 @@ export class CodingAgent implements ManagedSession, AsyncDisposable {
     if (!profile) {
       throw new Error(`This node knows no coding agent named “${runtime.codingAgent}”. Choose another one.`);
     }
-    const started = performance.now();
-    this.#startedAtMs = Date.now();
+    this.#startedAtMs = performance.now();
     const user = await users.find(this.id);
     const launch = {
       profile,
@@ -154,7 +153,7 @@ export class CodingAgent implements ManagedSession, AsyncDisposable {
     const { session, warm } = isOwn
       ? { session: await AcpSession.start(launch), warm: false }
       : await prewarm.take(launch);
-    const tookMs = Math.round(performance.now() - started);
+    const tookMs = Math.round(performance.now() - this.#startedAtMs);
     log.info("coding_agent.started", { workspaceId: runtime.workspaceId, profile: profile.id, warm, tookMs });
     return session;
   }

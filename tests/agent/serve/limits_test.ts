@@ -1,6 +1,7 @@
 /** Duration, memory and idleness, with short limits, over real processes. */
 import { assert, assertEquals } from "@std/assert";
 import { isAlive, listProcesses } from "../../../lib/processes.ts";
+import { setClock } from "../../set_clock.ts";
 import { eventually } from "../node/node_harness.ts";
 import { said, TestServer } from "./server.ts";
 
@@ -107,6 +108,17 @@ Deno.test("TASK-019-AC1, TASK-019-AC2 an idle session loses its process, stays, 
   assertEquals([body.status, body.is_resumable], ["idle", true]);
   assertEquals((await server.rest("GET /api/v1/health/ready")).body.active_sessions, 0);
   assertEquals(said(await client.turn(id, "say back")), "back");
+});
+
+Deno.test("a machine's clock that is set forward ends no session", async () => {
+  await using server = await TestServer.start({ options: { monitor: OFTEN } });
+  await using client = await server.connect();
+  const id = await client.create();
+  using _tomorrow = setClock(86_400_000);
+  // Long enough for several looks at the time; what they began would end before the second turn.
+  await client.turn(id, "wait 1000");
+  assertEquals(said(await client.turn(id, "say still today")), "still today");
+  assertEquals(client.frames.filter(({ type }) => type === "session_warning" || type === "session_terminated"), []);
 });
 
 Deno.test("TASK-011-AC4 a marked process that belongs to no session is ended, one that ignores SIGTERM too", async () => {
