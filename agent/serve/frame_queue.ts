@@ -10,10 +10,15 @@ const LOOK_EVERY_MS = 25;
 
 export type Sink = Pick<WebSocket, "send" | "close" | "bufferedAmount" | "readyState">;
 
+interface Waiting {
+  frame: ServerFrame;
+  chars: number;
+}
+
 export class FrameQueue {
   readonly #socket: Sink;
   readonly #onTooSlow: () => void;
-  #waiting: ServerFrame[] = [];
+  #waiting: Waiting[] = [];
   #waitingChars = 0;
   #timer: ReturnType<typeof setTimeout> | null = null;
 
@@ -47,12 +52,17 @@ export class FrameQueue {
 
   #hold(frame: ServerFrame): void {
     const last = this.#waiting.at(-1);
-    if (frame.type === "stream_delta" && last?.type === "stream_delta" && last.session_id === frame.session_id) {
-      this.#waiting[this.#waiting.length - 1] = { ...frame, delta: last.delta + frame.delta };
+    const before = last?.frame;
+    if (
+      last && frame.type === "stream_delta" && before?.type === "stream_delta" && before.session_id === frame.session_id
+    ) {
+      last.frame = { ...frame, delta: before.delta + frame.delta };
+      last.chars += frame.delta.length;
       this.#waitingChars += frame.delta.length;
     } else {
-      this.#waiting.push(frame);
-      this.#waitingChars += JSON.stringify(frame).length;
+      const { length } = JSON.stringify(frame);
+      this.#waiting.push({ frame, chars: length });
+      this.#waitingChars += length;
     }
   }
 
@@ -60,9 +70,10 @@ export class FrameQueue {
     this.#timer = null;
     if (this.#socket.readyState !== WebSocket.OPEN) return this.stop();
     while (this.#waiting.length > 0 && this.#socket.bufferedAmount <= JOIN_ABOVE_BYTES) {
-      this.#socket.send(JSON.stringify(this.#waiting.shift()));
+      const { frame, chars } = this.#waiting.shift()!;
+      this.#waitingChars -= chars;
+      this.#socket.send(JSON.stringify(frame));
     }
-    if (this.#waiting.length === 0) this.#waitingChars = 0;
-    else this.#timer = setTimeout(() => this.#look(), LOOK_EVERY_MS);
+    if (this.#waiting.length > 0) this.#timer = setTimeout(() => this.#look(), LOOK_EVERY_MS);
   }
 }
