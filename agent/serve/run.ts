@@ -3,6 +3,7 @@
  * takes it apart so that no process outlives it.
  */
 import { basename, dirname, join } from "node:path";
+import { wait } from "../../lib/backoff.ts";
 import type { Logger } from "../../lib/log.ts";
 import { ChatSessions } from "../coding/chat_sessions.ts";
 import { Monitor, type MonitorOptions } from "../coding/monitor_loop.ts";
@@ -18,6 +19,8 @@ import { SessionStore } from "./store.ts";
 
 /** A warm process that failed for another reason than a rate limit is tried again after this. */
 const RETRY_MS = 5_000;
+/** Answers under way have this long when the server ends. */
+const DRAIN_MAX_MS = 5_000;
 
 export interface ServeOptions {
   /** Ends the server. */
@@ -49,7 +52,7 @@ export async function runServe(config: ServeConfig, options: ServeOptions): Prom
   const state: ServerState = { engine: null, wasWarm: false, isClosing: false };
   const app = makeApp({ apiKey: config.apiKey, maxSessions: config.maxSessions, state, log });
   const server = Deno.serve({ hostname: config.host, port: config.port, onListen: () => {} }, app.fetch);
-  parts.defer(() => server.shutdown());
+  parts.defer(() => endServer(server));
   const url = `http://${config.host.includes(":") ? `[${config.host}]` : config.host}:${server.addr.port}`;
   options.onListening?.(url);
   const prewarm = parts.use(
@@ -155,6 +158,13 @@ function watchOrphanTurns(config: ServeConfig, { manager, hub }: { manager: Chat
       else if (now - alone.get(session.id)! >= limitMs) session.interrupt();
     }
   }, Math.min(limitMs, 1_000));
+}
+
+/** The platform's own graceful end waits for ever for a peer that vanished while its socket was being opened. */
+async function endServer(server: Deno.HttpServer): Promise<void> {
+  const ended = new AbortController();
+  await Promise.race([server.shutdown(), wait(DRAIN_MAX_MS, ended.signal)]);
+  ended.abort();
 }
 
 async function untilAborted(signal: AbortSignal): Promise<void> {

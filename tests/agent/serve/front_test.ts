@@ -2,7 +2,9 @@
 import { assert, assertEquals } from "@std/assert";
 // @ts-types="../../../agent/node/ws.d.ts"
 import Ws from "ws";
+import { comeAndVanish } from "../../fakes/vanishing_peers.ts";
 import { Gate } from "../../gate.ts";
+import { within } from "../../lib/live/within.ts";
 import { eventually } from "../node/node_harness.ts";
 import { Client, configOf, KEY, said, TestServer } from "./server.ts";
 import { shellAgent } from "./shell_agent.ts";
@@ -172,6 +174,13 @@ Deno.test("a socket takes JSON text of 1 MiB and rising numbers, and nothing els
   await client.turn(id, "say one");
   assertEquals(await refused({ type: "user_message", session_id: id, text: "again", seq: 1 }), "invalid_message");
   assertEquals(said(await client.turn(id, "say two")), "two");
+});
+
+// The platform never ends its own wait for a peer that vanished before its socket was open: that is what is tested.
+Deno.test("a server ends although peers vanished while sockets were being opened", { sanitizeOps: false }, async () => {
+  const server = await TestServer.start();
+  await comeAndVanish(`${server.url}/ws/v1/chat?api_key=${KEY}`);
+  await within("the end of the server", server[Symbol.asyncDispose]());
 });
 
 Deno.test("ten thousand connects and drops leave nothing behind", async () => {
