@@ -149,8 +149,8 @@ export class ChatSessions implements AsyncDisposable {
     const session = this.#current(await this.#get(sessionId));
     if (!session) return "session_not_found";
     if (session.record.status === "creating" || session.isTurnRunning) return "query_in_progress";
-    if (!this.#canResume(session)) return "not_resumable";
-    if (!this.#reserve(sessionId)) return "capacity_exceeded";
+    const refused = this.#refusalOf(session);
+    if (refused) return refused;
     onTaken();
     session.ask(text);
     return null;
@@ -167,9 +167,10 @@ export class ChatSessions implements AsyncDisposable {
     if (this.#isClosing) return "server_shutting_down";
     await this.#sessions.whenFree(sessionId);
     const session = this.#current(await this.#get(sessionId));
-    if (!session || !this.#canResume(session)) return "not_resumable";
+    if (!session) return "not_resumable";
     if (session.hasProcess || session.isTurnRunning) return null;
-    if (!this.#reserve(sessionId)) return "capacity_exceeded";
+    const refused = this.#refusalOf(session);
+    if (refused) return refused;
     try {
       await session.open();
       return null;
@@ -207,6 +208,15 @@ export class ChatSessions implements AsyncDisposable {
     if (this.#places.size >= this.#options.maxSessions) return false;
     this.#places.add(sessionId);
     return true;
+  }
+
+  /** Takes a place for it; one that gets none is not kept in memory either. */
+  #refusalOf(session: ChatSession): "not_resumable" | "capacity_exceeded" | null {
+    const { record } = session;
+    const canResume = record.isResumable && record.terminatedReason !== "user_requested";
+    if (canResume && this.#reserve(session.id)) return null;
+    this.#letGo(session);
+    return canResume ? "capacity_exceeded" : "not_resumable";
   }
 
   async #get(sessionId: string): Promise<ChatSession | null> {
@@ -247,10 +257,6 @@ export class ChatSessions implements AsyncDisposable {
     this.#rested.set(session.id, session.counters);
     const [oldest] = this.#rested.keys();
     if (this.#rested.size > RESTED_MAX && oldest !== undefined) this.#rested.delete(oldest);
-  }
-
-  #canResume({ record }: ChatSession): boolean {
-    return record.isResumable && record.terminatedReason !== "user_requested";
   }
 
   #emit(event: SessionEvent): void {
