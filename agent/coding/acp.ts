@@ -15,8 +15,6 @@ import {
 } from "@agentclientprotocol/sdk/unstable";
 import { messageOf } from "../../lib/errors.ts";
 import type { Logger } from "../../lib/log.ts";
-import type { Tokens } from "../../lib/wire/common.ts";
-import type { TurnReport } from "../../lib/wire/workspace.ts";
 import { endProcesses } from "../../lib/end_processes.ts";
 import type { Identity } from "../../lib/processes.ts";
 import { type Child, type ProcessUser, spawnChild } from "../process/spawn.ts";
@@ -25,8 +23,10 @@ import { LastLines } from "./last_lines.ts";
 import { messageLines } from "./message_lines.ts";
 import { RAW_MESSAGE, readRetry } from "./model_retry.ts";
 import { type Profile, profileEnvironment } from "./profiles.ts";
-import { readUpdate, type SessionUpdate, type ToolCallFields, toolCallFields, toTokens } from "./updates.ts";
+import { readUpdate, type SessionUpdate, type ToolCallFields, toolCallFields } from "./updates.ts";
 import { offersSteering, readSteered, STEER_METHOD, type Steered, toSteerParams } from "./steering.ts";
+import { toTurnEnd, type TurnEnd } from "./turn_answer.ts";
+export type { TurnEnd } from "./turn_answer.ts";
 import { type StallLimits, Watchdog } from "./watchdog.ts";
 
 const START_TIMEOUT_MS = 90_000;
@@ -75,10 +75,6 @@ export interface AcpEvents {
   /** The coding agent asks before it acts. `signal` aborts when the answer is not waited for any more. */
   onPermission(asked: AskedPermission): RequestPermissionResponse | Promise<RequestPermissionResponse>;
 }
-
-export type TurnEnd =
-  | { stopReason: NonNullable<TurnReport["stopReason"]>; tokens: Tokens | null; costUsd: number | null }
-  | { error: string; costUsd: number | null };
 
 export class AcpSession implements AsyncDisposable {
   /** Aborted when the process or the connection to it is gone. */
@@ -214,7 +210,8 @@ export class AcpSession implements AsyncDisposable {
       accept();
       // One that is told to end may still answer, as if somebody had cancelled its turn.
       if (this.#stalled !== null && !this.#isCancelling) return { error: this.#stalled, costUsd: this.#costUsd };
-      return { stopReason: answer.stopReason, tokens: toTokens(answer.usage), costUsd: this.#costUsd };
+      const { label } = this.#launch.profile;
+      return toTurnEnd(answer, { label, costUsd: this.#costUsd, wasCancelled: this.#isCancelling });
     } catch (error) {
       await this.#drain();
       return { error: this.#stalled ?? await this.#explain(error), costUsd: this.#costUsd };
@@ -252,11 +249,16 @@ export class AcpSession implements AsyncDisposable {
   }
 
   async #initialize(): Promise<void> {
+    const _meta = this.#launch.profile.clientMeta;
     const answer = await this.#call(
       this.#connection.agent.request(methods.agent.initialize, {
         protocolVersion: 1,
         // Only what is implemented is offered: no files, no terminals.
-        clientCapabilities: { fs: { readTextFile: false, writeTextFile: false }, terminal: false },
+        clientCapabilities: {
+          fs: { readTextFile: false, writeTextFile: false },
+          terminal: false,
+          ..._meta && { _meta },
+        },
         clientInfo: { name: "hearth", version: "1" },
       }),
     );

@@ -3,6 +3,7 @@
  * Where it tells it otherwise, a person is told as well: what is the matter, and how often it was tried.
  */
 import { z } from "zod";
+import { readFailure } from "./turn_answer.ts";
 
 /** How the Claude adapter passes on what its command-line program says; asked for in the profile's `sessionMeta`. */
 export const RAW_MESSAGE = "_claude/sdkMessage";
@@ -30,6 +31,14 @@ export function readRetry(params: unknown): { sessionId: string; update: ModelRe
   const { attempt, max_retries, error_status } = read.data.message;
   const text = `${describe(error_status ?? null)} Retrying automatically… (${attempt} of ${max_retries})`;
   return { sessionId: read.data.sessionId, update: { sessionUpdate: "model_retry", text } };
+}
+
+/** The retry that an update about the session tells of in its `_meta`; null for any other. */
+export function readToldRetry(meta: unknown): ModelRetry | null {
+  const told = readFailure(meta);
+  if (!told || told.isFinal) return null;
+  const what = told.category === "connection" ? describe(null) : "The AI service is temporarily busy.";
+  return { sessionUpdate: "model_retry", text: `${what} Retrying automatically…` };
 }
 
 function describe(status: number | null): string {

@@ -4,6 +4,7 @@
  */
 import type { AgentConfig } from "../config.ts";
 import { findProgram } from "../process/find_program.ts";
+import { FAILURES_TOLD } from "./turn_answer.ts";
 
 export interface Profile {
   id: string;
@@ -11,10 +12,12 @@ export interface Profile {
   command: string;
   args: string[];
   env: Record<string, string>;
-  /** What else it gets where this variable holds a key. */
-  withKey?: { variable: string; env: Record<string, string> };
+  /** What else it gets where this variable holds a key, made from the environment that it is to have. */
+  withKey?: { variable: string; env: (env: Record<string, string>) => Record<string, string> };
   /** The npm package that brings the program, in the version that is known to work. */
   package?: string;
+  /** `_meta` of what we are said to be able to, at the handshake. */
+  clientMeta?: Record<string, unknown>;
   /** `_meta` of each session that is opened. */
   sessionMeta?: Record<string, unknown>;
 }
@@ -46,18 +49,16 @@ const OPENCODE_CONFIG = {
  * Signing in with a key would write it into the person's home, over their own login: as the variable of a provider it
  * stays in the environment. The snapshot of a shell would hold that environment.
  */
-const CODEX_KEY_CONFIG = {
-  model_provider: "openai-key",
-  model_providers: {
-    "openai-key": {
-      name: "OpenAI",
-      base_url: "https://api.openai.com/v1",
-      env_key: "OPENAI_API_KEY",
-      wire_api: "responses",
-    },
-  },
-  features: { shell_snapshot: false },
-};
+function codexWithKey(env: Record<string, string>): Record<string, string> {
+  const id = "openai-key";
+  const base_url = env.OPENAI_BASE_URL ?? "https://api.openai.com/v1";
+  const provider = { name: "OpenAI", base_url, env_key: "OPENAI_API_KEY", wire_api: "responses" };
+  const config = { model_provider: id, model_providers: { [id]: provider }, features: { shell_snapshot: false } };
+  return { CODEX_CONFIG: JSON.stringify(config), MODEL_PROVIDER: id };
+}
+
+/** By itself it lets a model decide what needs no person: then no permission mode would mean anything. */
+const CODEX_ENV = { NO_BROWSER: "1", INITIAL_AGENT_MODE: "workspace-write" };
 
 const INSTALLED: Profile[] = [
   {
@@ -83,11 +84,10 @@ const INSTALLED: Profile[] = [
     label: "Codex",
     command: "codex-acp",
     args: [],
-    env: { NO_BROWSER: "1" },
-    withKey: {
-      variable: "OPENAI_API_KEY",
-      env: { CODEX_CONFIG: JSON.stringify(CODEX_KEY_CONFIG), MODEL_PROVIDER: CODEX_KEY_CONFIG.model_provider },
-    },
+    env: CODEX_ENV,
+    withKey: { variable: "OPENAI_API_KEY", env: codexWithKey },
+    // Without the first a turn that failed reads like one that ended well; the other brings the output of commands.
+    clientMeta: { ...FAILURES_TOLD, terminal_output_delta: true },
     package: "@agentclientprotocol/codex-acp@2.6.0",
   },
   {
@@ -108,7 +108,7 @@ export function installableProfiles(): readonly Profile[] {
 /** The whole environment of a profile's process. */
 export function profileEnvironment(profile: Profile, env: Record<string, string>): Record<string, string> {
   const { withKey } = profile;
-  return { ...env, ...profile.env, ...withKey && env[withKey.variable] ? withKey.env : {} };
+  return { ...env, ...profile.env, ...withKey && env[withKey.variable] ? withKey.env(env) : {} };
 }
 
 /** The profile of this id, installed or not; null for an id that is unknown. */

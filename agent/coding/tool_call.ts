@@ -15,6 +15,8 @@ const DIFF_TIMEOUT_MS = 500;
 /** Room in the metadata for what JSON adds around a diff. */
 const DIFF_ROOM = 64;
 const INPUT_TEXT_MAX = 1_000;
+/** Of what a command says bit by bit; no message holds as much. */
+const TERMINAL_TEXT_MAX = 512 * 1024;
 /** A command's output that is nothing but a block of code: it is shown as it is, so the fence would only stand there. */
 const FENCED = /^```(?:console|sh|shell|text)?\n((?:(?!\n```)[\s\S])*)\n?```\s*$/;
 
@@ -31,6 +33,8 @@ export interface ToolCall {
   locations: { path: string }[];
   rawInput: unknown;
   rawOutput: unknown;
+  /** What a command has said bit by bit. */
+  terminalText: string;
   permission: { outcome: string; by: string } | null;
   /** Why it was not permitted, in a sentence that stands before the output. */
   refusal: string | null;
@@ -57,6 +61,7 @@ export function newToolCall(toolCallId: string, options: { messageId: string; no
     locations: [],
     rawInput: undefined,
     rawOutput: undefined,
+    terminalText: "",
     permission: null,
     refusal: null,
     startedAtMs: options.now,
@@ -76,6 +81,7 @@ export function mergeToolCall(call: ToolCall, fields: ToolCallFields): ToolCall 
     locations: fields.locations ?? call.locations,
     rawInput: fields.rawInput ?? call.rawInput,
     rawOutput: fields.rawOutput ?? call.rawOutput,
+    terminalText: cutText(call.terminalText + (fields._meta?.terminal_output_delta?.data ?? ""), TERMINAL_TEXT_MAX),
   };
 }
 
@@ -131,7 +137,7 @@ function outputOf(call: ToolCall): string {
   const text = call.content.flatMap((item) => item.type === "content" ? [item.content] : []).join("\n");
   if (text.trim() !== "") return FENCED.exec(text)?.[1] ?? text;
   const raw = typeof call.rawOutput === "string" ? call.rawOutput : fieldOf(call.rawOutput, "output");
-  return typeof raw === "string" && raw.trim() !== "" ? raw : "";
+  return typeof raw === "string" && raw.trim() !== "" ? raw : call.terminalText.trim();
 }
 
 function fieldOf(value: unknown, name: string): unknown {

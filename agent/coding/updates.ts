@@ -3,8 +3,7 @@
  * are malformed count as absent, kinds that are unknown keep their name so that they can be counted.
  */
 import { z } from "zod";
-import type { Tokens } from "../../lib/wire/common.ts";
-import type { ModelRetry } from "./model_retry.ts";
+import { type ModelRetry, readToldRetry } from "./model_retry.ts";
 
 const contentBlock = z.looseObject({ type: z.string() }).transform(showBlock);
 
@@ -32,8 +31,11 @@ const toolFields = {
   locations: z.array(z.object({ path: z.string() })).nullish().catch(null),
   rawInput: z.unknown().optional(),
   rawOutput: z.unknown().optional(),
-  _meta: z.looseObject({ claudeCode: z.looseObject({ toolName: z.string().optional() }).optional() }).nullish()
-    .catch(null),
+  _meta: z.looseObject({
+    claudeCode: z.looseObject({ toolName: z.string().optional() }).optional().catch(undefined),
+    /** What a command has said since the last update; Codex's adapter tells its output in no other way. */
+    terminal_output_delta: z.looseObject({ data: z.string() }).optional().catch(undefined),
+  }).nullish().catch(null),
 };
 export const toolCallFields = z.object(toolFields);
 export type ToolCallFields = z.infer<typeof toolCallFields>;
@@ -62,6 +64,8 @@ export function readUpdate(params: unknown): { sessionId: string; update: Sessio
   const read = notification.safeParse(params);
   if (!read.success) return null;
   const { sessionId, update } = read.data;
+  const retry = readToldRetry(update._meta);
+  if (retry) return { sessionId, update: retry };
   const known = knownUpdate.safeParse(update);
   return { sessionId, update: known.success ? known.data : { sessionUpdate: "unknown", kind: update.sessionUpdate } };
 }
@@ -77,13 +81,4 @@ function showBlock(block: Record<string, unknown> & { type: string }): string {
 function showResource(resource: unknown): string {
   const read = z.object({ text: z.string().optional(), uri: z.string().optional() }).safeParse(resource);
   return read.success ? read.data.text ?? read.data.uri ?? "[resource]" : "[resource]";
-}
-
-/** What a turn has used, in whole numbers; null where nothing was said of it. */
-export function toTokens(
-  usage: { inputTokens: number; outputTokens: number; totalTokens: number } | null | undefined,
-): Tokens | null {
-  if (!usage) return null;
-  const whole = (count: number) => Number.isFinite(count) ? Math.max(0, Math.trunc(count)) : 0;
-  return { input: whole(usage.inputTokens), output: whole(usage.outputTokens), total: whole(usage.totalTokens) };
 }

@@ -4,7 +4,8 @@
  */
 import { messageOf } from "../../lib/errors.ts";
 import type { TurnReport } from "../../lib/wire/workspace.ts";
-import type { AcpSession, TurnEnd } from "../coding/acp.ts";
+import type { AcpSession } from "../coding/acp.ts";
+import type { TurnEnd } from "../coding/turn_answer.ts";
 import type { Recorder } from "./recorder.ts";
 import { reachedLimit, type RunLimits } from "./run_limits.ts";
 

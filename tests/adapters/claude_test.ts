@@ -1,9 +1,8 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { join } from "node:path";
-import { listProcesses, selectMarked } from "../../lib/processes.ts";
-import { fail, say, type Script, think, use } from "../fakes/model_server.ts";
+import { listProcesses } from "../../lib/processes.ts";
+import { fail, REFUSED, say, type Script, think, use } from "../fakes/model_script.ts";
 import { needing } from "./packages.ts";
-import { MODEL_KEY, shapeOf, World } from "./world.ts";
+import { kill, marked, MODEL_KEY, shapeOf, World } from "./world.ts";
 
 const ANSWER = Array.from({ length: 120 }, (_, i) => `word${i}`).join(" ");
 const NO_RETRY = { "x-should-retry": "false" };
@@ -97,7 +96,7 @@ claude("a prompt sent into the turn that runs is answered in it, and stands wher
       : [say("The beginning of a red story. "), { kind: "hold", until: NEVER }];
   await using world = await World.make({ codingAgent: "claude", script });
   const { taskId, sessionId } = await world.submit("Tell a story");
-  await liveText(world, "The beginning of a red story.");
+  await world.liveText("The beginning of a red story.");
   await world.live.until(
     "a turn that takes prompts in",
     (frame) => frame.type === "session.updated" && frame.session.id === sessionId && frame.session.steering === true,
@@ -125,7 +124,7 @@ claude("an interrupt ends the turn and not the task; cancel ends it, and leaves 
       : [say("A long story. "), { kind: "hold", until: NEVER }];
   await using world = await World.make({ codingAgent: "claude", script });
   const { taskId, sessionId } = await world.submit("Tell a long story");
-  await liveText(world, "A long story.");
+  await world.liveText("A long story.");
   assertEquals((await world.session(sessionId, "POST /interrupt")).body, { interrupted: true });
   const waiting = await world.live.until(
     "the next prompt",
@@ -134,14 +133,10 @@ claude("an interrupt ends the turn and not the task; cancel ends it, and leaves 
   );
   assert(waiting.type === "task.updated");
   await world.session(sessionId, "POST /prompts", { messageId: crypto.randomUUID(), text: "Make it short" });
-  await liveText(world, "Short, then.");
-  const mark = await markOf(world, { nodeId: waiting.task.nodeId!, workspaceId: waiting.task.workspaceId! });
+  await world.liveText("Short, then.");
+  const mark = await world.markOf(waiting.task);
   assert((await marked(mark)).length > 0, "the coding agent runs");
-  const cancelled = await world.test.admin.call(`POST /api/projects/${world.projectId}/tasks/${taskId}/cancel`);
-  assert(cancelled.status < 300, JSON.stringify(cancelled.body));
-  await world.live.workspace("ready", ({ keptUntil }) => keptUntil !== null);
-  await world.test.admin.call(`POST /api/projects/${world.projectId}/tasks/${taskId}/workspace/discard`);
-  await world.live.workspace("stopped");
+  await world.cancel(waiting.task);
   assertEquals(await marked(mark), []);
   const messages = await world.messages(sessionId);
   const story = messages.find(({ content }) => content.startsWith("A long story"));
@@ -156,8 +151,8 @@ claude("kill -9 of the coding agent fails the task with the reason, and the same
   await using world = await World.make({ codingAgent: "claude", script, agentEnv: { PREWARM_POOL_SIZE: "1" } });
   const { taskId, sessionId } = await world.submit("Work");
   const running = await world.live.task(taskId, "in_progress");
-  await liveText(world, "Half of the work");
-  const mark = await markOf(world, { nodeId: running.nodeId!, workspaceId: running.workspaceId! });
+  await world.liveText("Half of the work");
+  const mark = await world.markOf(running);
   for (const { pid } of await marked(mark)) kill(pid);
   const failed = await world.live.task(taskId, "failed", "completed");
   assertEquals(failed.status, "failed");
@@ -179,9 +174,8 @@ claude("kill -9 of our agent: the restarted one goes on with Claude's own conver
   await using world = await World.make({ codingAgent: "claude", script });
   const { taskId, sessionId } = await world.submit("Remember the word heliotrope");
   const running = await world.live.task(taskId, "in_progress");
-  await liveText(world, "Half of the work");
-  const agent = JSON.parse(await Deno.readTextFile(join(world.nodeDirectory(running.nodeId!), "pid.json")));
-  kill(agent.pid);
+  await world.liveText("Half of the work");
+  kill(await world.agentPid(running.nodeId!));
   const done = await world.live.task(taskId, "completed", "failed");
   assertEquals(done.status, "completed", done.errorMessage ?? "");
   const messages = await world.messages(sessionId);
@@ -233,15 +227,13 @@ claude("the key is in the environment of the coding agent, and on no command lin
   await using world = await World.make({ codingAgent: "claude", script });
   const { taskId } = await world.submit("Run something");
   const running = await world.live.task(taskId, "in_progress");
-  await liveText(world, "I ran it.");
-  const mark = await markOf(world, { nodeId: running.nodeId!, workspaceId: running.workspaceId! });
+  await world.liveText("I ran it.");
+  const mark = await world.markOf(running);
   const environments = await Promise.all((await marked(mark)).map(({ pid }) => read(`/proc/${pid}/environ`)));
   assert(environments.some((text) => text.includes(`ANTHROPIC_API_KEY=${MODEL_KEY}`)), "it was given the key");
   const commands = await Promise.all((await listProcesses()).map(({ pid }) => read(`/proc/${pid}/cmdline`)));
   assertEquals(commands.filter((text) => text.includes(MODEL_KEY)), []);
-  const places = [world.home, world.test.edge.config.HEARTH_DATA_DIR, world.repository.path];
-  const { stdout } = await new Deno.Command("grep", { args: ["-rlaF", "--", MODEL_KEY, ...places] }).output();
-  assertEquals(new TextDecoder().decode(stdout), "");
+  assertEquals(await world.filesWithKey(), "");
 });
 
 claude("what the model's service refuses is told in our words, once, and what helps", async () => {
@@ -256,7 +248,7 @@ claude("what the model's service refuses is told in our words, once, and what he
   for (const [i, { task, messages }] of ended.entries()) {
     assertEquals(task.status, "failed");
     assertStringIncludes(task.errorMessage ?? "", expected[i]!);
-    assertEquals(JSON.stringify([task, messages]).includes("the script answers"), false, "no raw text of the service");
+    assertEquals(JSON.stringify([task, messages]).includes(REFUSED), false, "no raw text of the service");
     assertEquals(messages.filter(({ role }) => role === "assistant"), []);
   }
 });
@@ -270,8 +262,8 @@ claude("tries after 429 and after a dropped stream are shown while they last, an
   };
   await using world = await World.make({ codingAgent: "claude", script });
   const { taskId, sessionId } = await world.submit("Ask");
-  await liveText(world, "The AI service is temporarily busy. Retrying automatically…");
-  await liveText(world, "The connection to the AI service broke. Retrying automatically…");
+  await world.liveText("The AI service is temporarily busy. Retrying automatically…");
+  await world.liveText("The connection to the AI service broke. Retrying automatically…");
   gone.resolve();
   const task = await world.live.task(taskId, "completed", "failed");
   assertEquals(task.status, "completed", task.errorMessage ?? "");
@@ -289,36 +281,6 @@ claude("a stream that stalls ends the task with that reason", async () => {
   assertStringIncludes(task.errorMessage ?? "", "Claude Code stalled");
 });
 
-/** Resolves when a growing message of the session was shown with this text in it. */
-async function liveText(world: World, text: string): Promise<void> {
-  const shown = new Map<string, string>();
-  await world.live.until(`the live text “${text}”`, (frame) => {
-    if (frame.type === "message.new") return frame.message.content.includes(text);
-    if (frame.type !== "message.live") return false;
-    shown.set(frame.messageId, (shown.get(frame.messageId) ?? "").slice(0, frame.at) + frame.text);
-    return shown.get(frame.messageId)!.includes(text);
-  });
-}
-
-/** What the processes of a workspace are marked with. */
-async function markOf(world: World, at: { nodeId: string; workspaceId: string }): Promise<string> {
-  const instance = await Deno.readTextFile(join(world.nodeDirectory(at.nodeId), "agent", "instance-id"));
-  return `${instance.trim()}/${at.workspaceId}`;
-}
-
-async function marked(mark: string) {
-  return await selectMarked(await listProcesses(), mark);
-}
-
 async function read(path: string): Promise<string> {
   return await Deno.readTextFile(path).catch(() => "");
-}
-
-function kill(pid: number): void {
-  try {
-    Deno.kill(pid, "SIGKILL");
-  } catch (error) {
-    // It ended with the one that was killed before it.
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
 }

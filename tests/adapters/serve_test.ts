@@ -2,8 +2,10 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { listProcesses, selectMarked } from "../../lib/processes.ts";
 import { said, TestServer } from "../agent/serve/server.ts";
-import { fail, ModelServer, say, type Script, use } from "../fakes/model_server.ts";
+import { fail, say, type Script, use } from "../fakes/model_script.ts";
+import { ModelServer } from "../fakes/model_server.ts";
 import { needing, programFolder } from "./packages.ts";
+import { kill } from "./world.ts";
 
 const KEY = "sk-ant-test-0123456789abcdef";
 const NEVER = new Promise<never>(() => {});
@@ -67,11 +69,3 @@ Deno.test({
     }
   },
 });
-
-function kill(pid: number): void {
-  try {
-    Deno.kill(pid, "SIGKILL");
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
-}

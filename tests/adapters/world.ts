@@ -4,8 +4,11 @@
  */
 import { assertEquals } from "@std/assert";
 import { join } from "node:path";
+import { keysOf } from "../../lib/nodes/coding_agents.ts";
+import { listProcesses, selectMarked } from "../../lib/processes.ts";
 import { startTestEdge, type TestEdge } from "../edge.ts";
-import { ModelServer, type Script } from "../fakes/model_server.ts";
+import { type Script } from "../fakes/model_script.ts";
+import { ModelServer } from "../fakes/model_server.ts";
 import { LiveClient } from "../live_client.ts";
 import { TestRepository } from "../repository.ts";
 import { type PackageId, programFolder } from "./packages.ts";
@@ -79,6 +82,8 @@ export class World implements AsyncDisposable {
           PATH: `${programFolder(options.codingAgent)}:${Deno.env.get("PATH")}`,
           HOME: home,
           ANTHROPIC_BASE_URL: model.url,
+          OPENAI_BASE_URL: `${model.url}/v1`,
+          GOOGLE_GEMINI_BASE_URL: model.url,
           // Real ones are heavy: a spare one is started only where a test is about it.
           PREWARM_POOL_SIZE: "0",
           ...options.agentEnv,
@@ -86,7 +91,8 @@ export class World implements AsyncDisposable {
       }),
     );
     if (!options.withoutKey) {
-      const stored = await test.admin.call("PUT /api/credentials/anthropic", { secret: MODEL_KEY });
+      const provider = keysOf(options.codingAgent)[0];
+      const stored = await test.admin.call(`PUT /api/credentials/${provider}`, { secret: MODEL_KEY });
       assertEquals(stored.status < 300, true, JSON.stringify(stored.body));
     }
     const { id: projectId } = await test.addProject({
@@ -123,6 +129,46 @@ export class World implements AsyncDisposable {
     return await this.test.admin.call(`${method} /api/projects/${this.projectId}/sessions/${sessionId}${rest}`, body);
   }
 
+  /** Resolves when a growing message of the session was shown with this text in it. */
+  async liveText(text: string): Promise<void> {
+    const shown = new Map<string, string>();
+    await this.live.until(`the live text “${text}”`, (frame) => {
+      if (frame.type === "message.new") return frame.message.content.includes(text);
+      if (frame.type !== "message.live") return false;
+      shown.set(frame.messageId, (shown.get(frame.messageId) ?? "").slice(0, frame.at) + frame.text);
+      return shown.get(frame.messageId)!.includes(text);
+    });
+  }
+
+  /** What the processes of a workspace are marked with. */
+  async markOf(task: { nodeId: string | null; workspaceId: string | null }): Promise<string> {
+    const instance = await Deno.readTextFile(join(this.nodeDirectory(task.nodeId!), "agent", "instance-id"));
+    return `${instance.trim()}/${task.workspaceId}`;
+  }
+
+  /** The node's agent itself. */
+  async agentPid(nodeId: string): Promise<number> {
+    return JSON.parse(await Deno.readTextFile(join(this.nodeDirectory(nodeId), "pid.json"))).pid;
+  }
+
+  /** Cancels the task and discards what was kept of it. Resolves when its workspace is gone. */
+  async cancel(task: { id: string; workspaceId: string | null }): Promise<void> {
+    const path = `/api/projects/${this.projectId}/tasks/${task.id}` as const;
+    const cancelled = await this.test.admin.call(`POST ${path}/cancel`);
+    assertEquals(cancelled.status < 300, true, JSON.stringify(cancelled.body));
+    const isIts = ({ id }: { id: string }) => id === task.workspaceId;
+    await this.live.workspace("ready", ({ id, keptUntil }) => isIts({ id }) && keptUntil !== null);
+    await this.test.admin.call(`POST ${path}/workspace/discard`);
+    await this.live.workspace("stopped", isIts);
+  }
+
+  /** Files outside of the store that hold the key: there must be none. */
+  async filesWithKey(): Promise<string> {
+    const places = [this.home, this.test.edge.config.HEARTH_DATA_DIR, this.repository.path];
+    const { stdout } = await new Deno.Command("grep", { args: ["-rlaF", "--", MODEL_KEY, ...places] }).output();
+    return new TextDecoder().decode(stdout);
+  }
+
   /** The data directory of the node's agent. */
   nodeDirectory(nodeId: string): string {
     return join(this.test.edge.config.HEARTH_DATA_DIR, "nodes", nodeId);
@@ -136,4 +182,18 @@ export class World implements AsyncDisposable {
 /** Roles and contents, for comparing. */
 export function shapeOf(messages: Shown[]): [string, string][] {
   return messages.map((message) => [message.role, message.content]);
+}
+
+/** The processes that carry a mark. */
+export async function marked(mark: string) {
+  return await selectMarked(await listProcesses(), mark);
+}
+
+export function kill(pid: number): void {
+  try {
+    Deno.kill(pid, "SIGKILL");
+  } catch (error) {
+    // It ended with the one that was killed before it.
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
 }

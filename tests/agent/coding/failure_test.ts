@@ -18,6 +18,17 @@ Deno.test("what a person can do stands in the error, and nothing of the model's 
     // The adapter calls 529 a server error: its text tells more.
     [internal("API Error: 529 secret words", "server_error"), "API Error: 529 secret words", "temporarily busy"],
     [internal("API Error: 500 secret words", "server_error"), null, "failed or could not be reached"],
+    [
+      internal('{"error":{"code":401,"message":"secret words","status":"UNAUTHENTICATED"}}'),
+      null,
+      "Store a working key",
+    ],
+    // The model's own words under a name, as OpenCode passes them on.
+    [
+      new RequestError(-32_603, "Internal error: Overloaded secret words", { errorName: "APIError" }),
+      null,
+      "temporarily busy",
+    ],
     [internal("Credit balance is too low", "billing_error"), null, "has no credit left"],
   ];
   for (const [error, said, expected] of cases) {

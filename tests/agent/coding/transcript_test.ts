@@ -264,6 +264,21 @@ Deno.test("a command's output is told without the fence around it, other output 
   assertEquals(finished.map((row) => row.content), ["hello\nyou", outputs[1], outputs[2]]);
 });
 
+Deno.test("what a command says bit by bit is its output where nothing else is told of it", () => {
+  const call = { sessionUpdate: "tool_call", toolCallId: "c1", title: "make", kind: "execute", status: "in_progress" };
+  const update = (data: string, fields: Record<string, unknown> = {}) => ({
+    sessionUpdate: "tool_call_update",
+    toolCallId: "c1",
+    _meta: { terminal_output_delta: { data, terminal_id: "c1" } },
+    ...fields,
+  });
+  const said = [call, update("one\n"), update("two\n", { status: "completed" })];
+  assertEquals(playTurn(said).finished[0]?.content, "one\ntwo");
+  const content = [{ type: "content", content: { type: "text", text: "Made it." } }];
+  const shown = [call, update("one\n"), update("", { status: "completed", content })];
+  assertEquals(playTurn(shown).finished[0]?.content, "Made it.");
+});
+
 Deno.test("a command is named by what is run, not by the files that it may touch", () => {
   const fields = { toolCallId: "c1", kind: "execute", locations: [{ path: "/home/ada/checkout/a.txt" }] };
   const call = { sessionUpdate: "tool_call", ...fields, status: "completed", rawInput: { command: "make a.txt" } };
