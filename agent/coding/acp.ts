@@ -26,7 +26,6 @@ import { type Profile, profileEnvironment } from "./profiles.ts";
 import { readUpdate, type SessionUpdate, type ToolCallFields, toolCallFields } from "./updates.ts";
 import { offersSteering, readSteered, STEER_METHOD, type Steered, toSteerParams } from "./steering.ts";
 import { toTurnEnd, type TurnEnd } from "./turn_answer.ts";
-export type { TurnEnd } from "./turn_answer.ts";
 import { type StallLimits, Watchdog } from "./watchdog.ts";
 
 const START_TIMEOUT_MS = 90_000;

@@ -12,12 +12,13 @@ import {
   type SessionSummary,
   type SuggestedAction,
 } from "../../lib/wire/chat_engine.ts";
-import type { AcpEvents, AcpSession, TurnEnd } from "./acp.ts";
+import type { AcpEvents, AcpSession } from "./acp.ts";
 import { AgentProcess } from "./agent_process.ts";
 import type { Place } from "./project_folder.ts";
 import { withRecap } from "./recap.ts";
 import type { MessagePage, SessionRecord, SessionStorage } from "./session_records.ts";
 import type { ManagedSession } from "./sessions.ts";
+import type { TurnEnd } from "./turn_answer.ts";
 import { TurnOutput } from "./turn_output.ts";
 
 /** Messages that a history holds at most; older ones are asked for in pages. */
