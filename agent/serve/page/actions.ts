@@ -88,8 +88,8 @@ export async function resumeSession(sessionId: string): Promise<void> {
   const answer = await fetch(`/api/v1/sessions/${sessionId}/resume`, {
     method: "POST",
     headers: { "x-api-key": apiKey },
-  });
-  if (answer.ok) setView(sessionId, (view) => ({ ...view, ended: null, failure: null }));
+  }).catch(() => null);
+  if (answer?.ok) setView(sessionId, (view) => ({ ...view, ended: null, failure: null }));
   else refusal.value = "The session could not be resumed. Try again, or start a new one.";
 }
 

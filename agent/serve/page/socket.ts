@@ -58,7 +58,7 @@ export class ChatSocket {
     try {
       this.#open(ticket ?? await fetchTicket(this.#key));
     } catch (error) {
-      if (error instanceof WrongKey) this.#events.onWrongKey();
+      if (error instanceof WrongKey) this.#refuse();
       else this.#retry();
     } finally {
       this.#isConnecting = false;
@@ -102,6 +102,12 @@ export class ChatSocket {
       this.#events.onStatus("disconnected");
       this.#events.onElsewhere();
     };
+  }
+
+  /** Another key is asked for, and another socket made with it: this one must not come back beside it. */
+  #refuse(): void {
+    this.#isStopped = true;
+    this.#events.onWrongKey();
   }
 
   #retry(): void {

@@ -245,6 +245,32 @@ Deno.test({
       },
     );
 
+    await t.step("a key that is not valid any more is asked for again, and its socket stays closed", async () => {
+      const page = await (await browser.newContext()).newPage();
+      page.setDefaultTimeout(WAIT_MAX_MS);
+      let drop = () => {};
+      let opened = 0;
+      await page.routeWebSocket(/\/ws\/v1\/chat/, (socket) => {
+        opened++;
+        const real = socket.connectToServer();
+        drop = () => void Promise.all([real.close(), socket.close({ code: 1012 })]);
+      });
+      await page.goto(server.url);
+      await signIn(page, KEY);
+      await page.getByText("Connected", { exact: true }).waitFor();
+      await page.route("**/api/v1/ws-ticket", (route) => route.fulfill({ status: 401 }));
+      drop();
+      await page.getByRole("alert").filter({ hasText: "does not know this key" }).waitFor();
+      await page.unroute("**/api/v1/ws-ticket");
+      await signIn(page, KEY);
+      await newSession(page);
+      await page.evaluate(() => dispatchEvent(new Event("online")));
+      await say(page, "say still the one");
+      await answer(page, "still the one").waitFor();
+      assertEquals(opened, 2);
+      await page.context().close();
+    });
+
     await t.step("TASK-027-AC3 no sideways scrolling at 360 px", async () => {
       const page = await openPage(browser, server);
       await newSession(page);
