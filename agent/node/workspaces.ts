@@ -13,7 +13,7 @@ import type { Answer } from "./permission_desk.ts";
 import { Tell } from "./tell.ts";
 import { Workspace } from "./workspace.ts";
 import type { SteeredPrompt } from "./workspace_steering.ts";
-import { checkoutOf, folderOf, type WorkspaceParts, type WorkspacesOptions } from "./workspace_parts.ts";
+import { checkoutOf, folderOf, removeFolder, type WorkspaceParts, type WorkspacesOptions } from "./workspace_parts.ts";
 import { WorkspaceUsers } from "./workspace_users.ts";
 
 export type { WorkspacesOptions } from "./workspace_parts.ts";
@@ -105,7 +105,9 @@ export class Workspaces implements AsyncDisposable {
     if (workspace) return await workspace.stop(options);
     if (options.keep) return;
     // Forgotten already, or never come to us: what the edge waits for is the confirmation.
-    await Deno.remove(folderOf(this.#parts.db, workspaceId), { recursive: true }).catch(() => {});
+    await removeFolder(folderOf(this.#parts.db, workspaceId)).catch((error) =>
+      this.#parts.log.warn("workspace.files_left", { workspaceId, reason: messageOf(error) })
+    );
     await new Tell(this.#parts.reports, workspaceId).status({ status: "stopped" });
   }
 
