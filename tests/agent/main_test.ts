@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { AGENT_VERSION, readAgentConfig } from "../../agent/config.ts";
 import { DeadLetters } from "../../agent/store/dead_letters.ts";
+import { findProgram } from "../../agent/process/find_program.ts";
 import { openDatabase } from "../../agent/store/database.ts";
 import { nodeTokenBody } from "../../lib/wire/node.ts";
 import { FakeEdge, NODE } from "../fakes/edge_server.ts";
@@ -223,6 +224,36 @@ Deno.test("doctor says of each thing whether it is in order, and what to do wher
     );
     assert(!bad.out.includes(BOOTSTRAP));
   }));
+
+Deno.test({
+  name: `without the program that changes users an isolated node does no work, and says why${
+    Deno.uid() === 0 ? "" : " [skipped: only root isolates workspaces]"
+  }`,
+  ignore: Deno.uid() !== 0,
+  fn: () =>
+    withEdge(async (edge, dataDir) => {
+      const bin = await Deno.makeTempDir();
+      try {
+        await Deno.symlink((await findProgram("git", Deno.env.get("PATH")))!, `${bin}/git`);
+        const env = { ...nodeEnvironment(edge, dataDir), ISOLATE_WORKSPACES: "1", PATH: bin };
+        const { code, err } = await runAgent(["node"], env);
+        assertEquals(code, 1, err);
+        assertStringIncludes(
+          err,
+          "the program `setpriv` is missing. Install it (on Debian: apt-get install util-linux)",
+        );
+        assertEquals([isLinked(edge), edge.seen("/heartbeat").length], [false, 0]);
+        const { code: found, out } = await runAgent(["doctor"], env);
+        assertEquals(found, 1);
+        assertStringIncludes(
+          out,
+          "FAULT  isolation: the program setpriv is missing. Install it: apt-get install util-linux",
+        );
+      } finally {
+        await Deno.remove(bin, { recursive: true });
+      }
+    }),
+});
 
 Deno.test("doctor looks at a machine that belongs to no edge as well", async () => {
   const { code, out } = await runAgent(["doctor"]);

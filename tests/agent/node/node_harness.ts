@@ -94,6 +94,11 @@ export async function startNode(
   };
 }
 
+/** What makes each workspace a user of its own, with the coding agents of this folder. */
+export function isolated(programs: string): Record<string, string> {
+  return { ISOLATE_WORKSPACES: "1", PREWARM_POOL_SIZE: "0", PATH: `${programs}:${Deno.env.get("PATH")}` };
+}
+
 /** A folder with a repository in it. */
 export async function setUp(): Promise<AsyncDisposable & { path: string; remote: string }> {
   const folder = await temporaryFolder();

@@ -7,10 +7,15 @@ export interface Script {
   onPrompt: string;
   /** Commands that run when it is sent a prompt in the middle of a turn: then it offers that. */
   onSteer?: string;
+  /** Commands that run when it is to go on with an earlier conversation: then it offers that. */
+  onLoad?: string;
 }
 
 /** Writes the program into `folder`. Answers its path. */
-export async function shellAgent(folder: string, { onStart = ":", onPrompt, onSteer }: Script): Promise<string> {
+export async function shellAgent(
+  folder: string,
+  { onStart = ":", onPrompt, onSteer, onLoad }: Script,
+): Promise<string> {
   const path = `${folder}/shell-agent.sh`;
   const offer = onSteer === undefined ? "" : ',"_meta":{"steering":{"supported":true}}';
   await Deno.writeTextFile(
@@ -20,8 +25,11 @@ answer() { echo '{"jsonrpc":"2.0","id":'"$(sed -n 's/.*"id":\\([0-9]*\\).*/\\1/p
 update() { echo '{"jsonrpc":"2.0","method":"session/update","params":{"sessionId":"one","update":'"$1"'}}'; }
 while IFS= read -r line; do
   case $line in
-    *'"initialize"'*) ${onStart}; answer '{"protocolVersion":1,"agentCapabilities":{}${offer}}';;
+    *'"initialize"'*) ${onStart}; answer '{"protocolVersion":1,"agentCapabilities":{"loadSession":${
+      onLoad !== undefined
+    }}${offer}}';;
     *'"session/new"'*) answer '{"sessionId":"one"}';;
+    *'"session/load"'*) ${onLoad ?? ":"};;
     *'"session/prompt"'*) ${onPrompt};;
     *'"_session/steering"'*) ${onSteer ?? ":"};;
   esac
