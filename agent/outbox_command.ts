@@ -1,11 +1,11 @@
 /**
- * `hearth-agent outbox`: what waits on this node and what the edge refused, readable while the agent runs. `retry` puts
- * dead letters back into the queue; a running agent finds them within half a minute.
+ * `hearth-agent outbox`: what waits on this node and what the edge refused, readable while the agent runs. `retry` asks
+ * the agent to take dead letters back into its queue, which it does within half a minute or when it is started.
  */
 import type { Client, Row } from "@libsql/client";
 import { toText } from "../lib/bytes.ts";
 import { openBeside } from "./store/database.ts";
-import { jsonBytes, toWire } from "./store/fit.ts";
+import { toWire } from "./store/fit.ts";
 import { fromColumns, MESSAGE_NAMES } from "./store/message_columns.ts";
 
 const LIST_MAX = 100;
@@ -43,7 +43,7 @@ async function list(client: Client): Promise<string> {
     args: [LIST_MAX],
   });
   const dead = await client.execute({
-    sql: `SELECT message_id, workspace_id, role, content, created_at, status, reason, handed_at
+    sql: `SELECT message_id, workspace_id, role, content, created_at, status, reason, handed_at, again_at
       FROM dead_letters
       ORDER BY id LIMIT ?`,
     args: [LIST_MAX],
@@ -72,35 +72,24 @@ async function show(client: Client, messageId: string): Promise<CommandResult> {
   return { exitCode: 0, output: `${JSON.stringify(shown, null, 2)}\n` };
 }
 
-/** Dead letters go to the end of the queue: what came after them may be delivered already. */
+/** Says that the agent should take them back: it alone writes its queue. */
 async function retry(client: Client, which: string): Promise<CommandResult> {
-  const found = await client.execute({
-    sql: `SELECT id, ${MESSAGE_NAMES} FROM dead_letters WHERE ?1 = 'all' OR message_id = ?1 ORDER BY id`,
-    args: [which.toLowerCase()],
+  const { rowsAffected } = await client.execute({
+    sql: "UPDATE dead_letters SET again_at = ?2 WHERE ?1 = 'all' OR message_id = ?1",
+    args: [which.toLowerCase(), new Date().toISOString()],
   });
-  if (found.rows.length === 0 && which !== "all") return missing(which);
-  for (const row of found.rows) await putBack(client, row);
-  return { exitCode: 0, output: `${found.rows.length} dead letter(s) will be sent again.\n` };
-}
-
-async function putBack(client: Client, row: Row): Promise<void> {
-  const id = Number(row.id);
-  await client.batch([
-    {
-      sql: `INSERT OR IGNORE INTO message_outbox (${MESSAGE_NAMES}, bytes)
-        SELECT ${MESSAGE_NAMES}, ? FROM dead_letters WHERE id = ?`,
-      args: [jsonBytes(toWire(fromColumns(row))), id],
-    },
-    { sql: "DELETE FROM dead_letters WHERE id = ?", args: [id] },
-  ], "write");
+  if (rowsAffected === 0 && which !== "all") return missing(which);
+  return { exitCode: 0, output: `${rowsAffected} dead letter(s) will be sent again.\n` };
 }
 
 function missing(messageId: string): CommandResult {
   return { exitCode: 1, output: `There is no message ${messageId} in the outbox or among the dead letters.\n` };
 }
 
-function whyDead({ reason, status, handed_at }: Row): string {
-  return `${reason}${status === null ? "" : ` (${status})`}${handed_at === null ? "" : ", the edge has it too"}`;
+function whyDead({ reason, status, handed_at, again_at }: Row): string {
+  const handed = handed_at === null ? "" : ", the edge has it too";
+  const again = again_at === null ? "" : ", will be sent again";
+  return `${reason}${status === null ? "" : ` (${status})`}${handed}${again}`;
 }
 
 function describe(row: Row): string {

@@ -43,6 +43,8 @@ export interface EdgeRequest {
   method: "GET" | "POST";
   path: string;
   body?: unknown;
+  /** The body where it is JSON already. */
+  json?: string;
   /** Whose token: the node's, or that of the workspace with this id. */
   as: "node" | string;
   signal?: AbortSignal;
@@ -158,6 +160,7 @@ export class EdgeClient {
 
   async #send(request: Omit<EdgeRequest, "as">, token: string | null): Promise<EdgeAnswer> {
     const { method, path, body } = request;
+    const json = request.json ?? (body === undefined ? undefined : JSON.stringify(body));
     const timeout = new AbortController();
     const timer = setTimeout(() => timeout.abort(new Error("no answer in time")), this.#config.msgHttpTimeoutMs);
     const signal = request.signal ? AbortSignal.any([timeout.signal, request.signal]) : timeout.signal;
@@ -168,10 +171,10 @@ export class EdgeClient {
         redirect: "manual",
         headers: {
           accept: "application/json",
-          ...(body !== undefined && { "content-type": "application/json" }),
+          ...(json !== undefined && { "content-type": "application/json" }),
           ...(token !== null && { authorization: `Bearer ${token}` }),
         },
-        ...(body !== undefined && { body: JSON.stringify(body) }),
+        ...(json !== undefined && { body: json }),
       });
       const retryAfterMs = readRetryAfter(response.headers.get("retry-after"), Date.now());
       return { status: response.status, body: parseJson(await readText(response)), retryAfterMs };

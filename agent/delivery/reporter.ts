@@ -8,7 +8,6 @@ import { wait } from "../../lib/backoff.ts";
 import type { Logger } from "../../lib/log.ts";
 import { problem } from "../../lib/wire/problem.ts";
 import type { AgentConfig } from "../config.ts";
-import { toWire } from "../store/fit.ts";
 import type { BatchLimits, Burial, Outbox, OutboxRow, Refusal, StoredRow } from "../store/outbox.ts";
 import { type EdgeClient, NetworkError } from "./edge_client.ts";
 import { aborted, Latch } from "./latch.ts";
@@ -61,7 +60,7 @@ export class Reporter implements AsyncDisposable {
   #idle = true;
 
   /** Accounted for by the edge, and not deleted yet. */
-  #sent: StoredRow[] = [];
+  #sent: number[] = [];
   #lastRequestAt = -Infinity;
   #patience: Patience;
   #refusedSince: number | null = null;
@@ -181,7 +180,7 @@ export class Reporter implements AsyncDisposable {
       const [answer, next] = await Promise.all([this.#post(batch), this.#turnOver(batch)]);
       if (next.length > 0 && decideBatch(answer, batch.length).kind === "accepted") {
         this.#accepted();
-        this.#sent.push(...batch);
+        this.#sent.push(...batch.map((row) => row.id));
         batch = next;
         continue;
       }
@@ -228,7 +227,7 @@ export class Reporter implements AsyncDisposable {
 
   /** A crash before this sends rows again that the edge then recognises. */
   async #deleteSent(): Promise<void> {
-    const ids = this.#sent.map((row) => row.id);
+    const ids = this.#sent;
     this.#sent = [];
     if (ids.length > 0) await this.#options.outbox.deleteSent(ids);
   }
@@ -256,7 +255,7 @@ export class Reporter implements AsyncDisposable {
       return await this.#options.edge.request({
         method: "POST",
         path: `/api/workspaces/${this.workspaceId}/messages`,
-        body: { messages: batch.map(toWire) },
+        json: `{"messages":[${batch.map((row) => row.json).join()}]}`,
         as: this.workspaceId,
         signal: this.#cut.signal,
       });

@@ -7,7 +7,7 @@ import type { Outbox } from "../store/outbox.ts";
 import type { EdgeClient } from "./edge_client.ts";
 import { Reporter, type ReporterConfig } from "./reporter.ts";
 
-/** Rows that came without an event (`hearth-agent outbox retry`) are found after this time. */
+/** Dead letters that are to be sent again (`hearth-agent outbox retry`) are found after this time. */
 const LOOK_INTERVAL_MS = 30_000;
 /** Reporters without rows are kept, because they know how their line was going; only so many of them. */
 const IDLE_MAX = 50;
@@ -35,10 +35,19 @@ export class Reporters implements AsyncDisposable {
   /** Starts a reporter wherever rows wait: at the start of the agent, and now and then. */
   async look(): Promise<void> {
     try {
-      await this.#options.outbox.recount();
+      await this.#takeBack();
       for (const workspaceId of await this.#options.outbox.workspacesWithRows()) this.#get(workspaceId)?.poke();
     } catch (error) {
       if (!this.#closing) this.#options.log.error("outbox_look_failed", { error });
+    }
+  }
+
+  /** A full disk has no room for them yet, and what waits must be sent all the same. */
+  async #takeBack(): Promise<void> {
+    try {
+      await this.#options.outbox.takeBack();
+    } catch (error) {
+      if (!this.#closing) this.#options.log.error("take_back_failed", { error });
     }
   }
 

@@ -91,7 +91,12 @@ class AgentDatabase implements Database {
   }
 
   write(statements: InStatement[]): Promise<ResultSet[]> {
-    return this.#withBallast(() => this.client.batch(statements, "write"));
+    return this.#withBallast(async () => {
+      const [only, ...more] = statements;
+      // A single statement is a transaction by itself, without two more to prepare around it.
+      if (only !== undefined && more.length === 0) return [await this.client.execute(only)];
+      return await this.client.batch(statements, "write");
+    });
   }
 
   writeLightly(statements: InStatement[]): Promise<ResultSet[]> {

@@ -2,11 +2,12 @@
  * What the edge refused for good, or had to make room: kept on the node's disk until somebody sends it again or the
  * edge takes it over. Handing over leaves the rows here, marked, so that `hearth-agent outbox retry` still finds them.
  */
-import type { Row } from "@libsql/client";
+import type { Client, InStatement, Row } from "@libsql/client";
 import type { DeadLetter } from "../../lib/wire/dead_letter.ts";
 import type { Database } from "./database.ts";
 import { jsonBytes, toWire } from "./fit.ts";
 import { fromColumns, MESSAGE_NAMES } from "./message_columns.ts";
+import type { OutboxRow } from "./outbox.ts";
 
 export interface StoredDeadLetter {
   id: number;
@@ -43,6 +44,31 @@ export class DeadLetters {
       args: [new Date().toISOString(), JSON.stringify(ids)],
     }]);
   }
+}
+
+/** How many the edge has not taken over, and how many ever had to make room for others. */
+export async function countDeadLetters(client: Client): Promise<{ deadLetters: number; dropped: number }> {
+  const found = await client.execute(
+    `SELECT count(*) FILTER (WHERE handed_at IS NULL) AS dead, count(*) FILTER (WHERE reason = 'overflow') AS dropped
+      FROM dead_letters`,
+  );
+  return { deadLetters: Number(found.rows[0]!.dead), dropped: Number(found.rows[0]!.dropped) };
+}
+
+/** The oldest of those that somebody wants to be sent again. */
+export async function wantedAgain(client: Client, max: number): Promise<{ ids: number[]; messages: OutboxRow[] }> {
+  const found = await client.execute({
+    sql: `SELECT id, ${MESSAGE_NAMES} FROM dead_letters WHERE again_at IS NOT NULL ORDER BY id LIMIT ?`,
+    args: [max],
+  });
+  return { ids: found.rows.map((row) => Number(row.id)), messages: found.rows.map(fromColumns) };
+}
+
+export function deleteDeadLetters(ids: number[]): InStatement {
+  return {
+    sql: "DELETE FROM dead_letters WHERE id IN (SELECT value FROM json_each(?))",
+    args: [JSON.stringify(ids)],
+  };
 }
 
 function toDeadLetter(row: Row): StoredDeadLetter {

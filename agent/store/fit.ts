@@ -37,6 +37,11 @@ export function toWire(row: OutboxRow): BatchMessage {
   };
 }
 
+/** The message with the size in which it travels, in bytes of JSON. */
+export function measure<T extends OutboxRow>(row: T): T & { bytes: number } {
+  return { ...row, bytes: jsonBytes(toWire(row)) };
+}
+
 /** How many bytes of JSON `value` takes. */
 export function jsonBytes(value: unknown): number {
   return value === null ? 0 : byteLength(JSON.stringify(value));

@@ -3,28 +3,34 @@
  * acknowledgement that covers it, or into the dead letters. It never refuses a message for being full: it stores the
  * new one, moves the oldest to the dead letters and marks the place in the session. Rows in flight are never evicted.
  */
-import type { InStatement } from "@libsql/client";
 import type { Logger } from "../../lib/log.ts";
 import type { MessageFlags, MessageRole, ToolMetadata } from "../../lib/wire/message.ts";
 import type { Database } from "./database.ts";
-import { fitRow, jsonBytes, toWire } from "./fit.ts";
+import { countDeadLetters, deleteDeadLetters, wantedAgain } from "./dead_letters.ts";
+import { fitRow, jsonBytes, measure } from "./fit.ts";
+import { Lines } from "./lines.ts";
 import { Listeners, Waiters } from "./listeners.ts";
-import { MESSAGE_NAMES } from "./message_columns.ts";
+import { fromColumns, MESSAGE_NAMES } from "./message_columns.ts";
 import {
   deleteRows,
   groupNews,
   insertRow,
-  lastWithin,
+  LAST_ID,
+  type MadeRow,
+  selectStored,
+  toEntry,
   toEvictable,
   toMark,
   toStoredRow,
   updateContent,
 } from "./outbox_rows.ts";
 import { makeRefusalMark, moveToDeadLetters, planEviction } from "./overflow.ts";
+import { Together } from "./together.ts";
 
 /** A single message that the edge finds too large is halved until it is below this. */
 const SHRINK_MIN_BYTES = 1_024;
 const EVICTION_STEP_ROWS = 500;
+const TAKE_BACK_STEP_ROWS = 200;
 
 export interface OutboxRow {
   messageId: string;
@@ -39,11 +45,12 @@ export interface OutboxRow {
   createdAt: string;
 }
 
-export interface StoredRow extends OutboxRow {
+/** A row as it is sent. */
+export interface StoredRow {
   id: number;
-  /** Size of the message as it travels, in bytes of JSON. */
-  bytes: number;
-  attempts: number;
+  messageId: string;
+  /** The message as it travels. */
+  json: string;
 }
 
 export interface OutboxOptions {
@@ -93,60 +100,53 @@ export interface Burial extends Refusal {
   mark?: boolean;
 }
 
+/** What one call of `enqueue` brings. */
+interface Arrival {
+  rows: (OutboxRow & { bytes: number })[];
+  closeOpen?: string;
+}
+
 export class Outbox {
-  #db: Database;
-  #options: OutboxOptions;
-  #news = new Listeners<NewRows>();
-  #empty = new Waiters();
-  #held = new Set<number>();
-  #sizes = new Map<string, Size>();
-  /** What the limits count: everything but the marks of evictions. */
-  #total: Size = { rows: 0, bytes: 0 };
+  readonly #db: Database;
+  readonly #options: OutboxOptions;
+  readonly #news = new Listeners<NewRows>();
+  readonly #empty = new Waiters();
+  readonly #held = new Set<number>();
+  readonly #lines = new Lines();
+  readonly #arrivals: Together<Arrival, { evicted: number }>;
+  /** The highest number that a row was ever given. */
+  #lastId = 0;
+  #hasDeadLetters = true;
   #loaded = false;
 
   constructor(db: Database, options: OutboxOptions) {
     this.#db = db;
     this.#options = options;
+    this.#arrivals = new Together({
+      exclusive: (work) => db.exclusive(work),
+      work: (arrivals) => this.#known(() => this.#store(arrivals)),
+    });
   }
 
   /**
    * Resolves when the rows are durable; rows that are known by their messageId are left as they are. `closeOpen`: this
-   * message's open row goes in the same transaction. `evicted`: how many of the oldest rows had to make room.
+   * message's open row goes in the same transaction. `evicted`: how many of the oldest rows had to make room, which the
+   * last of several callers at once is told. Those who call while the disk is busy share the next transaction.
    */
-  enqueue(rows: OutboxRow[], options: { closeOpen?: string } = {}): Promise<{ evicted: number }> {
-    return this.#exclusive(async () => {
-      const fitted = rows.map((row) => this.#fit(row));
-      const close: InStatement[] = options.closeOpen === undefined ? [] : [
-        { sql: "DELETE FROM open_messages WHERE message_id = ?", args: [options.closeOpen.toLowerCase()] },
-      ];
-      const results = await this.#db.write([...fitted.map(insertRow), ...close]);
-      const added = fitted.filter((_, at) => results[at]!.rowsAffected > 0);
-      for (const row of added) this.#count(row.workspaceId, { rows: 1, bytes: row.bytes });
-      const evicted = await this.#evict();
-      for (const news of groupNews(added)) this.#news.call(news);
-      return { evicted };
-    });
+  async enqueue(rows: OutboxRow[], options: { closeOpen?: string } = {}): Promise<{ evicted: number }> {
+    return await this.#arrivals.add({ rows: rows.map((row) => this.#fit(row)), ...options });
   }
 
   /** The oldest rows of a workspace, without a gap; at least one if there is any, whatever its size. */
   oldest(workspaceId: string, limits: BatchLimits): Promise<StoredRow[]> {
-    const { after = 0 } = limits;
     return this.#exclusive(async () => {
-      const sizes = await this.#db.client.execute({
-        sql: "SELECT id, bytes FROM message_outbox WHERE workspace_id = ? AND id > ? ORDER BY id LIMIT ?",
-        args: [workspaceId, after, limits.maxRows],
-      });
-      const last = lastWithin(sizes.rows, limits.maxBytes);
-      const isFull = sizes.rows.length === limits.maxRows || Number(sizes.rows.at(-1)?.id) !== last;
-      if (last === null || (limits.full && !isFull)) return [];
-      const found = await this.#db.client.execute({
-        sql: `SELECT id, bytes, attempts, ${MESSAGE_NAMES} FROM message_outbox
-          WHERE workspace_id = ? AND id > ? AND id <= ? ORDER BY id`,
-        args: [workspaceId, after, last],
-      });
-      const rows = found.rows.map(toStoredRow);
-      if (limits.hold) { for (const row of rows) this.#held.add(row.id); }
-      return rows;
+      const ids = this.#lines.batch(workspaceId, limits);
+      if (ids.length === 0) return [];
+      const found = await this.#db.client.execute(selectStored(ids));
+      // Somebody was at the file: what waits is read anew.
+      if (found.rows.length !== ids.length) throw new Error("Rows of the outbox are gone that it did not delete.");
+      if (limits.hold) { for (const id of ids) this.#held.add(id); }
+      return found.rows.map(toStoredRow);
     });
   }
 
@@ -179,57 +179,53 @@ export class Outbox {
   /** Moves everything that waits for a workspace to the dead letters; answers how many rows those were. */
   deadLetterAll(workspaceId: string, refusal: Refusal): Promise<number> {
     return this.#exclusive(async () => {
-      const found = await this.#db.client.execute({
-        sql: "SELECT id FROM message_outbox WHERE workspace_id = ?",
-        args: [workspaceId],
-      });
-      const ids = found.rows.map((row) => Number(row.id));
+      const ids = this.#lines.ids(workspaceId);
       await this.#remove(ids, refusal);
       return ids.length;
     });
   }
 
   /** Cuts a row that the edge finds too large in half: its diff first, then its content. False when it is too small. */
-  shrink(row: StoredRow): Promise<boolean> {
+  shrink({ id }: StoredRow): Promise<boolean> {
     return this.#exclusive(async () => {
-      const halfBytes = Math.ceil((jsonBytes(row.content) + jsonBytes(row.toolMetadata)) / 2);
-      const half = fitRow(row, halfBytes);
-      if (row.bytes < SHRINK_MIN_BYTES || half === row) return false;
-      const { bytes } = this.#measure(half);
-      await this.#db.write([updateContent(row.id, { ...half, bytes })]);
-      this.#count(row.workspaceId, { rows: 0, bytes: bytes - row.bytes });
+      const found = await this.#db.client.execute({
+        sql: `SELECT ${MESSAGE_NAMES} FROM message_outbox WHERE id = ?`,
+        args: [id],
+      });
+      if (!found.rows[0]) return false;
+      const row = fromColumns(found.rows[0]);
+      const half = fitRow(row, Math.ceil((jsonBytes(row.content) + jsonBytes(row.toolMetadata)) / 2));
+      if (measure(row).bytes < SHRINK_MIN_BYTES || half === row) return false;
+      const measured = measure(half);
+      await this.#db.write([updateContent(id, measured)]);
+      this.#lines.resize(id, measured.bytes);
       return true;
     });
   }
 
+  /** How many rows wait, of one workspace or of all. */
   depth(workspaceId?: string): Promise<number> {
-    return this.#exclusive(() => {
-      if (workspaceId !== undefined) return Promise.resolve(this.#sizes.get(workspaceId)?.rows ?? 0);
-      return Promise.resolve([...this.#sizes.values()].reduce((sum, size) => sum + size.rows, 0));
-    });
+    return this.#exclusive(() =>
+      Promise.resolve(workspaceId === undefined ? this.#lines.depth : this.#lines.size(workspaceId).rows)
+    );
   }
 
   /** What waits for one workspace. */
   size(workspaceId: string): Promise<Size> {
-    return this.#exclusive(() => Promise.resolve({ ...(this.#sizes.get(workspaceId) ?? { rows: 0, bytes: 0 }) }));
+    return this.#exclusive(() => Promise.resolve(this.#lines.size(workspaceId)));
   }
 
   async counts(): Promise<OutboxCounts> {
-    const found = await this.#db.client.execute(
-      `SELECT count(*) FILTER (WHERE handed_at IS NULL) AS dead, count(*) FILTER (WHERE reason = 'overflow') AS dropped
-        FROM dead_letters`,
-    );
-    const row = found.rows[0];
-    return { outboxDepth: await this.depth(), deadLetters: Number(row?.dead), dropped: Number(row?.dropped) };
+    return { outboxDepth: await this.depth(), ...await countDeadLetters(this.#db.client) };
   }
 
   workspacesWithRows(): Promise<string[]> {
-    return this.#exclusive(() => Promise.resolve([...this.#sizes.keys()]));
+    return this.#exclusive(() => Promise.resolve(this.#lines.workspaces()));
   }
 
-  /** Counts anew: somebody may have put rows back with `hearth-agent outbox retry`. */
-  recount(): Promise<void> {
-    return this.#db.exclusive(() => this.#load());
+  /** Takes back the dead letters that somebody wants to be sent again, behind all that waits, while there is room. */
+  async takeBack(): Promise<void> {
+    while (await this.#exclusive(() => this.#takeBackSome()) === TAKE_BACK_STEP_ROWS);
   }
 
   /** Calls `listener` after rows became durable. Answers the function that ends it. */
@@ -241,31 +237,65 @@ export class Outbox {
   async whenEmpty(workspaceId: string, signal?: AbortSignal): Promise<void> {
     const waiting = await this.#exclusive(() =>
       // Wrapped, because an async function would wait for the promise inside the exclusive section.
-      Promise.resolve({ until: this.#sizes.has(workspaceId) ? this.#empty.wait(workspaceId, signal) : null })
+      Promise.resolve({ until: this.#lines.has(workspaceId) ? this.#empty.wait(workspaceId, signal) : null })
     );
     await waiting.until;
   }
 
   #exclusive<T>(work: () => Promise<T>): Promise<T> {
-    return this.#db.exclusive(async () => {
-      if (!this.#loaded) await this.#load();
+    return this.#db.exclusive(() => this.#known(work));
+  }
+
+  /** With the lines loaded, which are not trusted any more after a fault: what of it is on the disk is not known. */
+  async #known<T>(work: () => Promise<T>): Promise<T> {
+    if (!this.#loaded) await this.#load();
+    try {
       return await work();
-    });
+    } catch (error) {
+      this.#loaded = false;
+      throw error;
+    }
   }
 
   async #load(): Promise<void> {
-    const found = await this.#db.client.execute(
-      `SELECT workspace_id, count(*) AS rows, sum(bytes) AS bytes, sum(lost = 0) AS counted,
-        sum(CASE WHEN lost = 0 THEN bytes ELSE 0 END) AS counted_bytes FROM message_outbox GROUP BY workspace_id`,
-    );
-    this.#sizes.clear();
-    this.#total = { rows: 0, bytes: 0 };
-    for (const row of found.rows) {
-      this.#sizes.set(String(row.workspace_id), { rows: Number(row.rows), bytes: Number(row.bytes) });
-      this.#total.rows += Number(row.counted);
-      this.#total.bytes += Number(row.counted_bytes);
-    }
+    const found = await this.#db.client.execute("SELECT id, workspace_id, bytes, lost FROM message_outbox ORDER BY id");
+    const last = await this.#db.client.execute({
+      sql: `SELECT max(coalesce((SELECT value FROM meta WHERE name = ?), 0) + 0,
+        coalesce((SELECT max(id) FROM message_outbox), 0)) AS id, EXISTS (SELECT 1 FROM dead_letters) AS dead`,
+      args: [LAST_ID],
+    });
+    this.#lines.clear();
+    for (const row of found.rows) this.#lines.add(toEntry(row));
+    this.#lastId = Number(last.rows[0]!.id);
+    this.#hasDeadLetters = Number(last.rows[0]!.dead) === 1;
     this.#loaded = true;
+  }
+
+  async #store(arrivals: Arrival[]): Promise<{ evicted: number }[]> {
+    const rows = this.#number(arrivals.flatMap((arrival) => arrival.rows));
+    const closed = arrivals.flatMap(({ closeOpen }) => closeOpen?.toLowerCase() ?? []);
+    const results = await this.#db.write([
+      ...rows.map((row) => insertRow(row, { unlessDead: this.#hasDeadLetters })),
+      ...closed.map((id) => ({ sql: "DELETE FROM open_messages WHERE message_id = ?", args: [id] })),
+    ]);
+    this.#tell(rows.filter((_, at) => results[at]!.rowsAffected > 0));
+    const evicted = await this.#evict();
+    return arrivals.map((_, at) => ({ evicted: at === arrivals.length - 1 ? evicted : 0 }));
+  }
+
+  async #takeBackSome(): Promise<number> {
+    const { rows, bytes } = this.#lines.total;
+    const room = bytes < this.#options.maxBytes ? this.#options.maxRows - rows : 0;
+    const wanted = await wantedAgain(this.#db.client, Math.max(0, Math.min(TAKE_BACK_STEP_ROWS, room)));
+    if (wanted.ids.length === 0) return 0;
+    const taken = this.#number(wanted.messages.map(measure));
+    const results = await this.#db.write([...taken.map((row) => insertRow(row)), deleteDeadLetters(wanted.ids)]);
+    this.#tell(taken.filter((_, at) => results[at]!.rowsAffected > 0));
+    return wanted.ids.length;
+  }
+
+  #number<T>(rows: T[]): (T & { id: number })[] {
+    return rows.map((row, at) => ({ ...row, id: this.#lastId + 1 + at }));
   }
 
   #fit(row: OutboxRow): OutboxRow & { bytes: number } {
@@ -274,78 +304,64 @@ export class Outbox {
       const { messageId, workspaceId } = row;
       this.#options.log.warn("message_truncated", { messageId, workspaceId, ...fitted.flags });
     }
-    return this.#measure(fitted);
+    return measure(fitted);
   }
 
-  #measure<T extends OutboxRow>(row: T): T & { bytes: number } {
-    return { ...row, bytes: jsonBytes(toWire(row)) };
-  }
-
-  #count(workspaceId: string, change: Size, mark = false): void {
-    const size = this.#sizes.get(workspaceId) ?? { rows: 0, bytes: 0 };
-    size.rows += change.rows;
-    size.bytes += change.bytes;
-    this.#sizes.set(workspaceId, size);
-    if (!mark) {
-      this.#total.rows += change.rows;
-      this.#total.bytes += change.bytes;
+  /** These are in the table now. */
+  #add(rows: MadeRow[]): void {
+    for (const { id, workspaceId, bytes, lost = 0 } of rows) {
+      this.#lines.add({ id, workspaceId, bytes, isMark: lost !== 0 });
+      this.#lastId = Math.max(this.#lastId, id);
     }
   }
 
-  /** Looks whether a workspace that seems to be empty is: `hearth-agent outbox retry` adds rows from outside. */
-  async #checkEmpty(workspaceId: string): Promise<void> {
-    if ((this.#sizes.get(workspaceId)?.rows ?? 0) > 0) return;
-    const found = await this.#db.client.execute({
-      sql: "SELECT 1 FROM message_outbox WHERE workspace_id = ? LIMIT 1",
-      args: [workspaceId],
-    });
-    if (found.rows.length > 0) return await this.#load();
-    this.#sizes.delete(workspaceId);
-    this.#empty.wake(workspaceId);
+  #tell(added: MadeRow[]): void {
+    this.#add(added);
+    for (const news of groupNews(added)) this.#news.call(news);
   }
 
   /** Deletes rows; with a refusal they are kept as dead letters. */
   async #remove(ids: number[], burial?: Burial): Promise<void> {
-    const list = JSON.stringify(ids);
-    const marks = burial?.mark ? await this.#refusalMarks(list, burial) : [];
-    const move = burial ? [moveToDeadLetters(list, burial)] : [];
-    // Rows whose deletion is lost with the machine are sent again, and the edge knows them.
-    const statements = [...move, deleteRows(list), ...marks.map(insertRow)];
-    const results = burial ? await this.#db.write(statements) : await this.#db.writeLightly(statements);
-    this.release(ids);
-    const gone = results[move.length]!.rows;
-    for (const mark of marks) this.#count(mark.workspaceId, { rows: 1, bytes: mark.bytes }, true);
-    for (const row of gone) {
-      this.#count(String(row.workspace_id), { rows: -1, bytes: -Number(row.bytes) }, Number(row.lost) !== 0);
+    const marks = burial?.mark ? await this.#refusalMarks(ids, burial) : [];
+    const deletion = deleteRows(ids, this.#lastId);
+    if (burial) {
+      await this.#db.write([moveToDeadLetters(ids, burial), ...deletion, ...marks.map((mark) => insertRow(mark))]);
+      this.#hasDeadLetters = true;
+    } else {
+      // Rows whose deletion is lost with the machine are sent again, and the edge knows them.
+      await this.#db.writeLightly(deletion);
     }
-    for (const id of new Set(gone.map((row) => String(row.workspace_id)))) await this.#checkEmpty(id);
+    this.release(ids);
+    const touched = this.#lines.remove(ids);
+    this.#add(marks);
+    for (const id of touched) if (!this.#lines.has(id)) this.#empty.wake(id);
   }
 
   /** One in the place of each message. */
-  async #refusalMarks(ids: string, refusal: Refusal) {
+  async #refusalMarks(ids: number[], refusal: Refusal): Promise<MadeRow[]> {
     const found = await this.#db.client.execute({
       sql: `SELECT id, workspace_id, project_id, session_id, bytes FROM message_outbox
         WHERE lost = 0 AND id IN (SELECT value FROM json_each(?))`,
-      args: [ids],
+      args: [JSON.stringify(ids)],
     });
     const at = new Date().toISOString();
-    return found.rows.map((row) => this.#measure(makeRefusalMark(toEvictable(row), refusal, at)));
+    return found.rows.map((row) => measure(makeRefusalMark(toEvictable(row), refusal, at)));
   }
 
   /** Moves the oldest rows away until the limits hold again; the newest row stays in any case. */
   async #evict(): Promise<number> {
     let evicted = 0;
-    while (this.#total.rows > this.#options.maxRows || this.#total.bytes > this.#options.maxBytes) {
+    while (this.#lines.total.rows > this.#options.maxRows || this.#lines.total.bytes > this.#options.maxBytes) {
       const step = await this.#evictStep();
       if (step === 0) break;
       evicted += step;
     }
-    if (evicted > 0) this.#options.log.warn("outbox_overflow", { evicted, rows: this.#total.rows });
+    if (evicted > 0) this.#options.log.warn("outbox_overflow", { evicted, rows: this.#lines.total.rows });
     return evicted;
   }
 
   async #evictStep(): Promise<number> {
-    const { rows, bytes } = this.#total;
+    const { rows, bytes } = this.#lines.total;
     const over: Size = { rows: rows - this.#options.maxRows, bytes: bytes - this.#options.maxBytes };
     const found = await this.#db.client.execute({
       sql: `SELECT id, workspace_id, project_id, session_id, bytes FROM message_outbox
@@ -363,18 +379,15 @@ export class Outbox {
       at: new Date().toISOString(),
     });
     if (plan.evicted.length === 0) return 0;
+    const left = plan.marks.map(measure);
     await this.#db.write([
-      moveToDeadLetters(JSON.stringify(plan.evicted.map((row) => row.id)), { status: null, reason: "overflow" }),
-      {
-        sql: "DELETE FROM message_outbox WHERE id IN (SELECT value FROM json_each(?))",
-        args: [JSON.stringify(plan.gone)],
-      },
-      ...plan.marks.map((mark) => insertRow(this.#measure(mark))),
+      moveToDeadLetters(plan.evicted.map((row) => row.id), { status: null, reason: "overflow" }),
+      ...deleteRows(plan.gone, this.#lastId),
+      ...left.map((mark) => insertRow(mark)),
     ]);
-    // Marks first: a workspace whose rows all became one mark is not empty in between.
-    for (const mark of plan.marks) this.#count(mark.workspaceId, { rows: 1, bytes: this.#measure(mark).bytes }, true);
-    for (const mark of plan.replaced) this.#count(mark.workspaceId, { rows: -1, bytes: -mark.bytes }, true);
-    for (const row of plan.evicted) this.#count(row.workspaceId, { rows: -1, bytes: -row.bytes });
+    this.#hasDeadLetters = true;
+    this.#lines.remove(plan.gone);
+    this.#add(left);
     return plan.evicted.length;
   }
 }

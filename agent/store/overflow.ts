@@ -63,13 +63,13 @@ export function planEviction(input: EvictionInput): EvictionPlan {
   return plan;
 }
 
-/** Copies messages of the outbox (a JSON list of ids) to the dead letters. */
-export function moveToDeadLetters(ids: string, refusal: Refusal): InStatement {
+/** Copies messages of the outbox to the dead letters. */
+export function moveToDeadLetters(ids: number[], refusal: Refusal): InStatement {
   return {
     sql: `INSERT OR IGNORE INTO dead_letters (${MESSAGE_NAMES}, attempts, last_attempt_at, status, reason, at)
       SELECT ${MESSAGE_NAMES}, attempts, last_attempt_at, ?, ?, ? FROM message_outbox
       WHERE lost = 0 AND id IN (SELECT value FROM json_each(?)) ORDER BY id`,
-    args: [refusal.status, refusal.reason, new Date().toISOString(), ids],
+    args: [refusal.status, refusal.reason, new Date().toISOString(), JSON.stringify(ids)],
   };
 }
 

@@ -54,4 +54,16 @@ export const SCHEMA_STEPS: readonly (readonly string[])[] = [[
   // When the edge took it over; kept on the node nevertheless, for `hearth-agent outbox retry`.
   `ALTER TABLE dead_letters ADD COLUMN handed_at TEXT`,
   `CREATE INDEX dead_letters_to_hand ON dead_letters (id) WHERE handed_at IS NULL`,
+], [
+  // When somebody asked for it to be sent again; the agent takes it back into the outbox.
+  `ALTER TABLE dead_letters ADD COLUMN again_at TEXT`,
+  `CREATE INDEX dead_letters_again ON dead_letters (id) WHERE again_at IS NOT NULL`,
+  // Each message wrote two pages more for these: the outbox counts and keeps the order of its rows itself.
+  `DROP INDEX outbox_by_workspace`,
+  `INSERT INTO meta (name, value) SELECT 'outboxLastId', seq FROM sqlite_sequence WHERE name = 'message_outbox'`,
+  `DELETE FROM sqlite_sequence WHERE name = 'message_outbox'`,
+  // In place: a copy of a full outbox might not fit on the disk. The rows are stored in the same way with and without.
+  `PRAGMA writable_schema=ON`,
+  `UPDATE sqlite_schema SET sql = replace(sql, ' AUTOINCREMENT', '') WHERE name = 'message_outbox'`,
+  `PRAGMA writable_schema=RESET`,
 ]];

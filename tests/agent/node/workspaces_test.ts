@@ -5,6 +5,7 @@ import { newId } from "../../../lib/ids.ts";
 import { setClock } from "../../set_clock.ts";
 import { FakeEdge } from "./fake_edge.ts";
 import { eventually, type Node, setUp, startNode } from "./node_harness.ts";
+import { waitingMessages } from "../store/fixture.ts";
 import { plant, run } from "./repository.ts";
 
 const exists = (path: string) => Deno.stat(path).then(() => true, () => false);
@@ -305,7 +306,7 @@ Deno.test("T025-2 each message of a turn is enqueued, in order, before the turn 
   await using node = await startNode(set.path, edge, { delivers: false });
   await node.workspaces.start(task.workspaceId, 1);
   await edge.untilCall("turn", { event: "ended" });
-  const waiting = await node.outbox.oldest(task.workspaceId, { maxRows: 100, maxBytes: 1e9 });
+  const waiting = await waitingMessages(node.outbox, task.workspaceId);
   assertEquals(waiting.map(({ role, content }) => [role, content]), [
     ["thinking", "a"],
     ["assistant", "b"],

@@ -1,7 +1,21 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { createClient } from "@libsql/client";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { DataDirectoryInUse, openBeside, openDatabase } from "../../../agent/store/database.ts";
-import { makeOutbox, makeRow, makeRows, waitingContents, withDataDir } from "./fixture.ts";
+import type { OutboxRow } from "../../../agent/store/outbox.ts";
+import { SCHEMA_STEPS } from "../../../agent/store/schema.ts";
+import { toBytes } from "../../../lib/bytes.ts";
+import {
+  makeOutbox,
+  makeRow,
+  makeRows,
+  OTHER_WORKSPACE,
+  waitingContents,
+  waitingMessages,
+  withDataDir,
+  WORKSPACE,
+} from "./fixture.ts";
 
 Deno.test("T021-1 opening a data directory makes it, private, with the outbox's table", () =>
   withDataDir(async (parent) => {
@@ -63,6 +77,46 @@ Deno.test("a database of a newer agent is refused in a sentence", () =>
       await db.client.execute("PRAGMA user_version=999");
     }
     await assertRejects(() => openDatabase(dataDir), Error, "version 999");
+  }));
+
+/** A file as an agent before version 3 left it, with rows 1 to 4 of which 2 and 4 were sent. */
+async function makeFormerFile(dataDir: string): Promise<OutboxRow> {
+  const client = createClient({ url: pathToFileURL(join(dataDir, "agent.db")).href });
+  try {
+    for (const [at, step] of SCHEMA_STEPS.slice(0, 2).entries()) {
+      await client.batch([...step, `PRAGMA user_version=${at + 1}`], "write");
+    }
+    const rows = [1, 2, 3, 4].map((n) => makeRow(`row ${n}`, { workspaceId: n === 3 ? OTHER_WORKSPACE : WORKSPACE }));
+    for (const row of rows) {
+      await client.execute({
+        sql: `INSERT INTO message_outbox (message_id, workspace_id, session_id, role, content, created_at, bytes, lost)
+          VALUES (?, ?, ?, ?, ?, ?, ?, 0)`,
+        args: [row.messageId, row.workspaceId, row.sessionId, row.role, toBytes(row.content), row.createdAt, 100],
+      });
+    }
+    await client.execute("DELETE FROM message_outbox WHERE id IN (2, 4)");
+    return rows[0]!;
+  } finally {
+    client.close();
+  }
+}
+
+Deno.test("a file of the former version keeps its rows, their order and their numbers", () =>
+  withDataDir(async (dataDir) => {
+    const known = await makeFormerFile(dataDir);
+    for (let time = 0; time < 2; time++) {
+      await using db = await openDatabase(dataDir, { ballastBytes: 0 });
+      const outbox = makeOutbox(db);
+      assertEquals((await outbox.workspacesWithRows()).toSorted(), [WORKSPACE, OTHER_WORKSPACE]);
+      assertEquals(await outbox.size(OTHER_WORKSPACE), { rows: 1, bytes: 100 });
+      await outbox.enqueue([makeRow("new"), known]);
+      const waiting = (await waitingMessages(outbox)).map(({ id, content }) => [id, content]);
+      assertEquals(waiting, [[1, "row 1"], [5, "new"], [6, "new"]].slice(0, time + 2));
+      const checked = await db.client.execute("PRAGMA integrity_check");
+      assertEquals(checked.rows.map((row) => row.integrity_check), ["ok"]);
+      const counted = await db.client.execute("SELECT 1 FROM sqlite_sequence WHERE name = 'message_outbox'");
+      assertEquals(counted.rows.length, 0, "no page is written to count");
+    }
   }));
 
 Deno.test("when the disk is full the ballast is given up, and the message is stored after all", () =>

@@ -1,7 +1,9 @@
 /** A data directory of its own for each test, and rows to put into it. */
 import { type Database, openDatabase } from "../../../agent/store/database.ts";
 import { Outbox, type OutboxOptions, type OutboxRow } from "../../../agent/store/outbox.ts";
+import { byteLength } from "../../../lib/bytes.ts";
 import { createLogger, type Logger } from "../../../lib/log.ts";
+import { batchMessage } from "../../../lib/wire/message.ts";
 
 export const silent: Logger = createLogger("critical", () => {});
 
@@ -54,10 +56,15 @@ export function makeRows(count: number, change: Partial<OutboxRow> = {}): Outbox
   return Array.from({ length: count }, (_, at) => makeRow(`message ${at + 1}`, change));
 }
 
+/** What waits for a workspace as the edge will get it, oldest first, with its id and size. */
+export async function waitingMessages(outbox: Outbox, workspaceId = WORKSPACE) {
+  const rows = await outbox.oldest(workspaceId, { maxRows: 100_000, maxBytes: Number.MAX_SAFE_INTEGER });
+  return rows.map(({ id, json }) => ({ id, bytes: byteLength(json), ...batchMessage.parse(JSON.parse(json)) }));
+}
+
 /** Contents of what waits for a workspace, oldest first. */
 export async function waitingContents(outbox: Outbox, workspaceId = WORKSPACE): Promise<string[]> {
-  const rows = await outbox.oldest(workspaceId, { maxRows: 100_000, maxBytes: Number.MAX_SAFE_INTEGER });
-  return rows.map((row) => row.content);
+  return (await waitingMessages(outbox, workspaceId)).map((message) => message.content);
 }
 
 export async function deadLetters(db: Database): Promise<{ content: string; reason: string; status: number | null }[]> {
