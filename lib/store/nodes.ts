@@ -112,20 +112,26 @@ export function putFleet(tx: Change, entry: Deno.KvEntryMaybe<Fleet>, nodeIds: s
   tx.put(entry, { v: 1, nodeIds });
 }
 
-/** The owner's nodes, newest first; destroyed ones included up to `limit`. */
+/** The owner's nodes, newest first: all that exist, however old, and those that are destroyed among the last `limit`. */
 export async function listNodes(store: Store, ownerId: string, limit = 200): Promise<NodeRecord[]> {
   const entries = store.kv.list({ prefix: ["nodeByOwner", ownerId] }, { reverse: true, limit });
-  const nodes = await Promise.all(
-    (await Array.fromAsync(entries)).map((entry) => readNode(store, entry.key[2] as string)),
-  );
-  return nodes.filter((node) => node !== null);
+  const last = (await Array.fromAsync(entries)).map((entry) => entry.key[2] as string);
+  const ids = new Set([...last, ...await readFleetIds(store, ownerId)]);
+  return await readNodes(store, [...ids].sort().reverse());
 }
 
 /** The owner's nodes that are not destroyed: all of them, however many there were before. */
 export async function listFleet(store: Store, ownerId: string): Promise<NodeRecord[]> {
-  const ids = (await store.kv.get<Fleet>(fleetKey(ownerId))).value?.nodeIds ?? [];
-  const nodes = await Promise.all(ids.map((id) => readNode(store, id)));
-  return nodes.filter((node) => node !== null && node.status !== "destroyed") as NodeRecord[];
+  const nodes = await readNodes(store, await readFleetIds(store, ownerId));
+  return nodes.filter((node) => node.status !== "destroyed");
+}
+
+async function readFleetIds(store: Store, ownerId: string): Promise<string[]> {
+  return (await store.kv.get<Fleet>(fleetKey(ownerId))).value?.nodeIds ?? [];
+}
+
+async function readNodes(store: Store, ids: string[]): Promise<NodeRecord[]> {
+  return (await Promise.all(ids.map((id) => readNode(store, id)))).filter((node) => node !== null);
 }
 
 export async function* listLiveNodes(store: Store): AsyncGenerator<NodeRecord> {
