@@ -30,7 +30,7 @@ Deno.test("a coding agent over its memory ends its turn, is ended, and the next 
   await using set = await setUp();
   await using edge = new FakeEdge();
   // Above the limit with the coding agent's own, and not above twice the limit.
-  const hold = "run head -c 400000000 /dev/zero | tail -c 400000000 | (sleep 2; wc -c)";
+  const hold = "run head -c 400000000 /dev/zero | tail -c 400000000 | (sleep 5; wc -c)";
   const task = edge.addTask(set.remote, `say one\n${hold}`);
   edge.afterTurn = () => ({ wait: true });
   const config = { maxSessionRssBytes: 300 * MIB, prewarmPoolSize: 0 };
@@ -51,7 +51,7 @@ Deno.test("an idle coding agent is ended, and the next prompt goes on with the c
   await using edge = new FakeEdge();
   const task = edge.addTask(set.remote, "say one");
   edge.afterTurn = () => ({ wait: true });
-  const config = { sessionIdleTimeoutMs: 300, sessionIdleGraceMs: 300, prewarmPoolSize: 0 };
+  const config = { sessionIdleTimeoutMs: 1_000, sessionIdleGraceMs: 2_000, prewarmPoolSize: 0 };
   await using node = await startNode(set.path, edge, { config, monitor: OFTEN });
   await node.workspaces.start(task.workspaceId, 1);
   await edge.untilCall("turn", { event: "ended" });
@@ -59,7 +59,7 @@ Deno.test("an idle coding agent is ended, and the next prompt goes on with the c
   const { said } = await agentsOf(node, task.workspaceId);
   assert(said('"type":"mark_idle"').length > 0 && said('"type":"end_idle"').length > 0);
   const conversation = (await node.rows.get(task.workspaceId))?.acpSessionId;
-  const second = { messageId: newId(), text: "wait 900\nsay two" };
+  const second = { messageId: newId(), text: "wait 3500\nsay two" };
   await node.workspaces.sendPrompt(task.workspaceId, second);
   const ended = await edge.untilCall("turn", { promptId: second.messageId, event: "ended" });
   // A turn that is silent for longer than the limit is no idleness.

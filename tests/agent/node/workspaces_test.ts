@@ -193,13 +193,15 @@ Deno.test("stopping in the middle of a turn ends its processes and tells no turn
 Deno.test("a prompt that was running when the agent ended is never sent again; the conversation goes on", async () => {
   await using set = await setUp();
   await using edge = new FakeEdge();
-  const task = edge.addTask(set.remote, "run echo once >> count.txt\nsay Half of\nwait 60000");
+  // Short enough to be said at once.
+  const task = edge.addTask(set.remote, "run echo once >> count.txt\nsay Half\nwait 60000");
   const own = { messageId: newId(), text: "say On" };
   edge.afterTurn = (report) => report.interrupted ? { next: own } : { finalize: true };
   {
     await using node = await startNode(set.path, edge);
     await node.workspaces.start(task.workspaceId, 1);
-    await eventually(() => node.frames.some((frame) => frame.role === "assistant"));
+    await eventually(() => node.frames.some((frame) => frame.role === "assistant" && frame.text === "Half"));
+    await edge.until(({ messages }) => messages.length === 1);
     const row = { ...edge.messages[0]!, messageId: newId(), workspaceId: task.workspaceId, projectId: task.projectId };
     const open = { ...row, role: "thinking" as const, content: "left open", toolMetadata: null, flags: null };
     await node.openMessages.save({ ...open, sessionId: task.chatSessionId!, createdAt: new Date().toISOString() });
@@ -210,7 +212,7 @@ Deno.test("a prompt that was running when the agent ended is never sent again; t
   await edge.untilCall("callback", { toStatus: "completed" });
   assertEquals(await run(set.remote, "show", `${task.branch}:count.txt`), "once");
   const flagged = edge.messages.filter(({ flags }) => flags?.interrupted).map(({ content }) => content);
-  assertEquals(flagged.sort(), ["Half of", "left open"]);
+  assertEquals(flagged.sort(), ["Half", "left open"]);
   assertEquals(edge.said().filter(([role]) => role === "user"), []);
   assertEquals(edge.said().at(-1), ["assistant", "On"]);
   await node.workspaces.stop(task.workspaceId, { keep: false });
