@@ -1,6 +1,6 @@
 /**
  * Every machine with what it does now, its warm countdown ticking; read anew while the page is looked at. It can be
- * drained, which waits for its tasks, and destroyed, which does not.
+ * drained, which waits for its tasks, and destroyed or, where it is the person's own, removed, which does not.
  */
 import { type Signal, useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
@@ -16,6 +16,10 @@ import { call, sentenceOf } from "./_api.ts";
 
 const REFRESH_MS = 10_000;
 const COUNTDOWN_TICK_MS = 1_000;
+
+const OURS = { drain: "Give it no new work; it goes when it is empty", end: "Destroy" };
+/** A person's own machine is only forgotten. */
+const OWN = { drain: "Give it no new work", end: "Remove" };
 
 export interface NodeListProps {
   nodes: OwnNode[];
@@ -101,6 +105,7 @@ function Actions({ node, nodes }: { node: OwnNode; nodes: Signal<OwnNode[]> }) {
     busy.value = false;
   };
   const held = node.claims.length > 0;
+  const words = node.provider === "manual" ? OWN : OURS;
   return (
     <>
       <span class="node-actions">
@@ -108,7 +113,7 @@ function Actions({ node, nodes }: { node: OwnNode; nodes: Signal<OwnNode[]> }) {
           <button
             type="button"
             class="button small"
-            title="Give it no new work; it goes when it is empty"
+            title={words.drain}
             disabled={busy.value}
             onClick={() => void act("/drain", "POST")}
           >
@@ -117,11 +122,11 @@ function Actions({ node, nodes }: { node: OwnNode; nodes: Signal<OwnNode[]> }) {
         )}
         <ConfirmButton
           class="button small danger"
-          question={held ? "Destroy it and fail its tasks?" : "Destroy it?"}
+          question={held ? `${words.end} it and fail its tasks?` : `${words.end} it?`}
           disabled={busy.value}
           onConfirm={() => void act(held ? "?force=true" : "", "DELETE")}
         >
-          Destroy
+          {words.end}
         </ConfirmButton>
       </span>
       {failure.value ? <Notice kind="error" title="Nothing was changed">{failure.value}</Notice> : null}

@@ -68,6 +68,18 @@ Deno.test("a machine is drained by one press, and destroyed by two, which name t
   ]);
 });
 
+Deno.test("a machine of one's own is removed, not destroyed", async () => {
+  await using edge = edgeWithNodes();
+  edge.nodes = [{ ...WARM, provider: "manual", autoProvisioned: false, status: "active" }];
+  edge.override = ({ method }) =>
+    method === "DELETE" ? Response.json({ ...edge.nodes[0], status: "destroying" }, { status: 202 }) : null;
+  await using open = await openPage(`${edge.url}/nodes`);
+  assertEquals(await open.page.getByRole("button", { name: "Destroy" }).count(), 0);
+  await open.page.getByRole("button", { name: "Remove" }).click();
+  await open.page.getByRole("button", { name: "Remove it?" }).click();
+  await open.page.getByText("Shutting down").waitFor();
+});
+
 Deno.test("a machine that cannot be destroyed says why, and stays", async () => {
   await using edge = edgeWithNodes();
   edge.override = ({ method }) =>
