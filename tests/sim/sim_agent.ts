@@ -29,6 +29,8 @@ import type { World } from "./world.ts";
 /** A workspace this young may be missing in a list of wanted ones that was made before it. */
 const YOUNG_MS = 60_000;
 const BEAT_MS = 30_000;
+/** How often one batch comes at once: with few, no two meet between two reads of the store in most seeds. */
+const BATCH_COPIES_MAX = 12;
 
 /** A workspace as it lies on the machine's disk. */
 interface Row {
@@ -369,7 +371,7 @@ export class SimAgent {
     const messageIds = [...each.batch];
     const batch = { workspaceId, sessionId: each.runtime!.chatSessionId!, messageIds };
     const send = (edge: Edge) => sendMessages(edge, this.nodeId, batch);
-    for (let copies = 0; copies < 2; copies++) this.#world.maybeRepeat("late copy of messages", send);
+    for (let copies = 0; copies < BATCH_COPIES_MAX; copies++) this.#world.maybeRepeat("late copy of messages", send);
     const drop = () => void (each.batch = each.batch.filter((id) => !messageIds.includes(id)));
     this.#call(`batch ${workspaceId}`, send, drop, (error) => {
       if (error instanceof AppError && error.code !== "store_busy") drop();
