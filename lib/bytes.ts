@@ -23,12 +23,6 @@ export function boundary(bytes: Uint8Array, max: number): number {
   return end;
 }
 
-/** `text` cut to at most `maxBytes` of UTF-8 at a character boundary. */
-export function cutBytes(text: string, maxBytes: number): string {
-  const bytes = encoder.encode(text);
-  return bytes.length <= maxBytes ? text : toText(bytes.subarray(0, boundary(bytes, maxBytes)));
-}
-
 /** `text` cut to at most `max` UTF-16 units, never inside a surrogate pair. */
 export function cutText(text: string, max: number): string {
   if (text.length <= max) return text;

@@ -43,7 +43,7 @@ export function isAllowed(mode: PermissionMode, policy: PermissionPolicy, asked:
 }
 
 /** Whether `path` is `root` or lies below it. Both absolute and resolved. */
-export function isWithin(root: string, path: string): boolean {
+function isWithin(root: string, path: string): boolean {
   return path === root || path.startsWith(`${root}/`);
 }
 

@@ -10,7 +10,7 @@ export interface PageFile {
 export type PageFiles = ReadonlyMap<string, PageFile>;
 
 /** What the bundler makes, and the packed program carries. */
-export const pageBundle = z.object({ script: z.string(), style: z.string(), icon: z.string() });
+const pageBundle = z.object({ script: z.string(), style: z.string(), icon: z.string() });
 export type PageBundle = z.infer<typeof pageBundle>;
 
 const POLICY = [

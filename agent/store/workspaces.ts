@@ -5,7 +5,7 @@ import { runtime } from "../../lib/wire/workspace.ts";
 import type { Database } from "./database.ts";
 
 /** The runtime answer without credentials; keys of the agent's own may be added. */
-export const runtimeFacts = runtime.omit({ credentials: true, gitCredential: true }).loose();
+const runtimeFacts = runtime.omit({ credentials: true, gitCredential: true }).loose();
 export type RuntimeFacts = z.infer<typeof runtimeFacts>;
 
 const state = z.object({
