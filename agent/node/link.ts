@@ -87,12 +87,18 @@ export class ControlLink implements AsyncDisposable {
     this.#nudge.open();
     if (!this.connected || this.#catchingUp !== null) return;
     const socket = this.#socket!;
-    this.#catchingUp = setTimeout(async () => {
+    this.#catchingUp = setTimeout(() => {
       this.#catchingUp = null;
-      if (this.#closing || await this.#options.inbox.lastSeq() >= seq) return;
-      this.#options.log.warn("link_behind", { seq });
-      socket.terminate();
+      this.#endIfBehind(socket, seq).catch((error) =>
+        this.#options.log.error("link_not_checked", { seq, reason: messageOf(error) })
+      );
     }, CATCH_UP_MS);
+  }
+
+  async #endIfBehind(socket: WebSocket, seq: number): Promise<void> {
+    if (this.#closing || await this.#options.inbox.lastSeq() >= seq) return;
+    this.#options.log.warn("link_behind", { seq });
+    socket.terminate();
   }
 
   /** Sends live text. False when it was dropped: no link, a slow line, or a frame over the limit. */
