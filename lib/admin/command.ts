@@ -29,6 +29,8 @@ export interface CommandResult {
   text: string;
   /** What comes next, in words for a person: for standard error. */
   note?: string;
+  /** Not all of it could be done: exit code 1. */
+  failed?: boolean;
 }
 
 /** The only word of a call. Throws UsageError with `what` is missing. */

@@ -32,7 +32,7 @@ const HELP = `Usage: deno task admin COMMAND
   tasks list [--project ID]      runs under way, or all tasks of a project
   tasks cancel ID                cancel a run; its workspace is kept for a while
   reconcile [--dry-run]          compare the providers' servers with the records, as the sweep does
-  reap [--yes]                   list servers of this Hearth without a record; --yes deletes them now
+  reap [--yes]                   list servers that no record knows or that are to go; --yes deletes them now
   tasks retry ID                 start a failed or cancelled task again
   sweep run                      let the Hearth that runs compare what is wanted with what is, now
   reseal                         seal stored secrets anew with the first key of ENCRYPTION_KEY
@@ -80,10 +80,10 @@ if (import.meta.main) Deno.exit(await main(Deno.args));
 /** Runs one command and answers its exit code. */
 export async function main(args: string[]): Promise<number> {
   try {
-    const { text, note } = await run(args);
+    const { text, note, failed = false } = await run(args);
     if (text !== "") print(`${text}\n`);
     if (note) print(`${note}\n`, Deno.stderr);
-    return 0;
+    return failed ? 1 : 0;
   } catch (error) {
     const usage = error instanceof UsageError ? "\n`deno task admin help` lists the commands." : "";
     print(`${scrub(describe(error))}${usage}\n`, Deno.stderr);
