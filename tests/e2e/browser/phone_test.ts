@@ -2,16 +2,10 @@
 import { assert, assertEquals } from "@std/assert";
 import type { Locator } from "playwright";
 import { useBrowser } from "../../islands/browser.ts";
-import { followUp, openScene, picture, statusIs, taskField } from "./scene.ts";
+import { followUp, openScene, PHONE, picture, statusIs, taskField } from "./scene.ts";
 
 useBrowser();
 
-const PHONE = {
-  viewport: { width: 375, height: 812 },
-  colorScheme: "dark",
-  hasTouch: true,
-  isMobile: true,
-} as const;
 /** The least side of what is pressed, by WCAG 2.2. */
 const TARGET_MIN_PX = 24;
 

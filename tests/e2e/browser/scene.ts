@@ -9,6 +9,14 @@ export { alive };
 
 const PICTURES = new URL("../../output/screens/", import.meta.url).pathname;
 const WIDTHS = [1280, 375];
+
+/** A browser as a phone has it: narrow, dark, by touch. */
+export const PHONE = {
+  viewport: { width: 375, height: 812 },
+  colorScheme: "dark",
+  hasTouch: true,
+  isMobile: true,
+} as const;
 /** A run that has not ended by then does not end. */
 const RUN_MAX_MS = 120_000;
 
