@@ -24,7 +24,7 @@ async function measure(): Promise<Figure[]> {
   const directory = await Deno.makeTempDir({ prefix: "hearth-bench-" });
   try {
     await using running = await startRunningTask({ env: SecondEdge.environment(directory) });
-    await using edge = await SecondEdge.start(directory);
+    await using edge = await SecondEdge.start(directory, { MAX_MESSAGES_PER_SESSION: String(10 * ROUNDS * BACKLOG) });
     const token = await running.agent.workspaceToken(running.workspaceId);
     const line = { running, url: edge.url, token };
     await post(line, makeRows(running, 1_000));
@@ -70,7 +70,11 @@ async function post({ running, url, token }: Line, rows: OutboxRow[]): Promise<n
   const address = `${url}/api/workspaces/${running.workspaceId}/messages`;
   const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
   const ms = await timed(async () => {
-    for (const body of bodies) await (await fetch(address, { method: "POST", headers, body })).json();
+    for (const body of bodies) {
+      const answer = await fetch(address, { method: "POST", headers, body });
+      if (answer.status !== 200) throw new Error(`a batch was answered with ${answer.status}`);
+      await answer.json();
+    }
   });
   return rows.length * 1_000 / ms;
 }
@@ -100,6 +104,8 @@ async function drain({ running, url, token }: Line, rows: OutboxRow[]): Promise<
       await using _reporter = new Reporter({ workspaceId, sessionId, outbox, edge, config, log: silent });
       await outbox.whenEmpty(workspaceId);
     });
+    const { deadLetters } = await outbox.counts();
+    if (deadLetters > 0) throw new Error(`${deadLetters} messages were refused`);
   });
   return { rate: rows.length * 1_000 / totalMs, share: underWayMs / totalMs };
 }

@@ -18,14 +18,14 @@ export class SecondEdge implements AsyncDisposable {
     return { HEARTH_KV: join(directory, "store.kv"), ...SECRETS };
   }
 
-  /** On the store that a first instance has opened in `directory`. */
-  static async start(directory: string): Promise<SecondEdge> {
+  /** On the store that a first instance has opened in `directory`, with limits of its own. */
+  static async start(directory: string, limits: Record<string, string> = {}): Promise<SecondEdge> {
     const worker = new Worker(new URL("./second_edge_worker.ts", import.meta.url).href, { type: "module" });
     const greeting = hear(worker);
     // One agent sends faster here than an edge lets it by default.
     const rates = { RATE_NODE_PER_SECOND: "100000", RATE_NODE_BURST: "100000" };
     worker.postMessage({
-      env: { ...SecondEdge.environment(directory), ...rates, HEARTH_DATA_DIR: directory, PORT: "0" },
+      env: { ...SecondEdge.environment(directory), ...rates, ...limits, HEARTH_DATA_DIR: directory, PORT: "0" },
     });
     return new SecondEdge(await greeting, worker);
   }
