@@ -16,6 +16,8 @@ import {
 } from "./store/fixture.ts";
 
 const BOOTSTRAP = "bootstrap-token-of-one-node";
+/** An agent that should have ended by itself is ended. */
+const START_MAX_MS = 60_000;
 
 /** The agent as its own process, from another directory and with nothing but its own environment. */
 function spawnAgent(args: string[], env: Record<string, string> = {}): Deno.ChildProcess {
@@ -246,7 +248,10 @@ Deno.test({
       try {
         await Deno.symlink((await findProgram("git", Deno.env.get("PATH")))!, `${bin}/git`);
         const env = { ...nodeEnvironment(edge, dataDir), ISOLATE_WORKSPACES: "1", PATH: bin };
-        const { code, err } = await runAgent(["node"], env);
+        const agent = spawnAgent(["node"], env);
+        const timer = setTimeout(() => agent.kill("SIGKILL"), START_MAX_MS);
+        const { code, stderr } = await agent.output().finally(() => clearTimeout(timer));
+        const err = new TextDecoder().decode(stderr);
         assertEquals(code, 1, err);
         assertStringIncludes(
           err,
