@@ -2,7 +2,7 @@
 import { FEED_START } from "../store/feed.ts";
 
 /** An entry of the feed lives an hour; a cursor older than this may have missed entries that are gone. */
-export const CURSOR_MAX_AGE_MS = 50 * 60_000;
+const CURSOR_MAX_AGE_MS = 50 * 60_000;
 
 export interface Cursor {
   versionstamp: string;

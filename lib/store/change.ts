@@ -11,7 +11,7 @@ import { isLocked, type Store } from "./store.ts";
 
 const TRIES_MAX = 10;
 const RETRY = { initialMs: 4, maxMs: 200 };
-export const FEED_LIFETIME_MS = 3_600_000;
+const FEED_LIFETIME_MS = 3_600_000;
 /** The longest delay that a queue takes. */
 const QUEUE_DELAY_MAX_MS = 30 * 24 * 3_600_000;
 

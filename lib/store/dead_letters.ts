@@ -13,7 +13,7 @@ import { listPage, type Page } from "./page.ts";
 import type { Store } from "./store.ts";
 import { toIso } from "./time.ts";
 
-export const DEAD_LETTER_LIFE_MS = 30 * 24 * 3_600_000;
+const DEAD_LETTER_LIFE_MS = 30 * 24 * 3_600_000;
 const PART_BYTES = 60_000;
 /** What one read of the store takes. */
 const READ_AT_ONCE = 10;

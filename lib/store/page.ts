@@ -3,7 +3,7 @@ import { AppError } from "../errors.ts";
 import { fnv1a } from "./keys.ts";
 
 /** How many keys a filtered page looks at before it ends with a cursor. */
-export const SCAN_MAX = 1_000;
+const SCAN_MAX = 1_000;
 
 export interface PageOptions {
   limit: number;

@@ -20,7 +20,7 @@ export interface PromptRecord extends Versioned {
   at: number;
 }
 
-export async function getPrompt(tx: Change, sessionId: string, n: number): Promise<Deno.KvEntryMaybe<PromptRecord>> {
+async function getPrompt(tx: Change, sessionId: string, n: number): Promise<Deno.KvEntryMaybe<PromptRecord>> {
   return await tx.get<PromptRecord>(promptKey(sessionId, n));
 }
 

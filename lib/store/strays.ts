@@ -2,7 +2,7 @@
 import { strayKey } from "./keys.ts";
 import type { Store } from "./store.ts";
 
-export interface StrayRecord {
+interface StrayRecord {
   v: 1;
   firstSeenAt: number;
 }

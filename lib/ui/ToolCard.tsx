@@ -12,7 +12,7 @@ import { toolLabel } from "./labels.ts";
 import { permissionLabel } from "./permission_label.ts";
 import { duration } from "./time.ts";
 
-export const PREVIEW_CHARS = 500;
+const PREVIEW_CHARS = 500;
 
 export interface ToolCardProps {
   /** Null for a message whose metadata was lost: its text is still shown. */

@@ -18,7 +18,7 @@ export type Row = { key: string; message: Message; fold?: undefined } | {
 };
 
 /** A turn with fewer steps is read faster than a fold is opened. */
-export const FOLD_STEPS_MIN = 8;
+const FOLD_STEPS_MIN = 8;
 
 export interface RowOptions {
   /** Older messages exist, so the first turn here may lack its beginning. */

@@ -58,7 +58,7 @@ export function mountDocs(app: App, options: { manifest: () => Manifest }): void
 }
 
 /** The document as the page shows it. */
-export function readDocument(): Omit<ApiPageProps, "me"> {
+function readDocument(): Omit<ApiPageProps, "me"> {
   const { info, paths, components } = openApiDocument.parse(openApi());
   const groups = new Map<string, ApiCall[]>();
   for (const [path, operations] of Object.entries(paths)) {
