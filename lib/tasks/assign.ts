@@ -16,6 +16,7 @@ import { putTask, type TaskRecord } from "../store/tasks.ts";
 import type { VmSize } from "../wire/common.ts";
 import { enterStep } from "./deadlines.ts";
 import { endClaimOf } from "./finish.ts";
+import { findMissingCredentials } from "./run_credentials.ts";
 import { byUrgency, listWaiting, wake, wakeWaiting } from "./waiting.ts";
 
 /** A waiting task looks again after this long, also when nobody wakes it. */
@@ -34,6 +35,8 @@ export function wantedNode(task: TaskRecord, project: ProjectRecord): Wanted & {
 /** Claims a node, begins a new one, or lets the task wait. `failed`: there is nothing left to wait for. */
 export async function assignNode(edge: Edge, task: TaskRecord): Promise<"again" | "wait" | { failed: string }> {
   const wanted = wantedNode(task, await requireProjectRecord(edge, task.projectId));
+  const missing = await findMissingCredentials(edge, { userId: task.ownerId, codingAgent: wanted.codingAgent });
+  if (missing) return { failed: missing.message };
   const nodes = await listCandidates(edge, task.ownerId);
   if (wanted.nodeId && !nodes.some(({ node }) => node.id === wanted.nodeId && node.status !== "destroying")) {
     return { failed: "The machine chosen for this run is gone." };

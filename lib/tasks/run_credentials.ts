@@ -11,22 +11,28 @@ import type { CredentialProvider, GitCredential } from "../wire/credential.ts";
 
 const SETTINGS_PATH = "/credentials";
 
-/**
- * Throws `credentials_missing` with the providers for which the user has stored nothing. A coding agent that its machine
- * is signed in to needs no key.
- */
-export async function requireCredentials(
-  edge: Edge,
-  run: { userId: string; codingAgent: string },
-): Promise<void> {
+/** What a run needs depends on who starts it, and with which coding agent. */
+export interface RunBy {
+  userId: string;
+  codingAgent: string;
+}
+
+/** Throws `credentials_missing` with the providers for which the user has stored nothing. */
+export async function requireCredentials(edge: Edge, run: RunBy): Promise<void> {
+  const problem = await findMissingCredentials(edge, run);
+  if (problem) throw problem;
+}
+
+/** What is missing, as `credentials_missing`, or null. A coding agent that its machine is signed in to needs no key. */
+export async function findMissingCredentials(edge: Edge, run: RunBy): Promise<AppError | null> {
   const wanted = wantedBy(edge, run.codingAgent);
   const stored = await Promise.all(wanted.map((provider) => readCredential(edge.store, run.userId, provider)));
   const missing = wanted.filter((_, i) => stored[i] === null);
   const isOnlyKey = missing.every((provider) => provider !== "hetzner");
-  if (missing.length === 0 || (isOnlyKey && await edge.provider.hasLogin?.(run.codingAgent))) return;
+  if (missing.length === 0 || (isOnlyKey && await edge.provider.hasLogin?.(run.codingAgent))) return null;
   const command = isOnlyKey && edge.provider.hasLogin ? loginCommand(run.codingAgent) : null;
   const orSignIn = command ? ` Or sign in to it on this machine: ${command}` : "";
-  throw new AppError("credentials_missing", `Store your credentials first, for: ${missing.join(", ")}.${orSignIn}`, {
+  return new AppError("credentials_missing", `Store your credentials first, for: ${missing.join(", ")}.${orSignIn}`, {
     details: { missing, settingsUrl: SETTINGS_PATH },
   });
 }

@@ -240,7 +240,7 @@ function newTask(
 }
 
 /** The first line of the description, at most 100 characters. */
-export function deriveTitle(description: string): string {
+function deriveTitle(description: string): string {
   return cutText(description.trim().split("\n")[0]!.trim(), DERIVED_TITLE_MAX);
 }
 

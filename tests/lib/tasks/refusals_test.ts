@@ -50,3 +50,17 @@ Deno.test("text that no program can be given, and addresses that hold a query, a
   const repositoryUrl = "https://git.example.org/x.git?token=abc";
   assertEquals((await test.admin.call("POST /api/projects", { name: "x", repositoryUrl })).status, 400);
 });
+
+Deno.test("a key that is taken away while its run waits fails the run in plain words, and no machine is made", async () => {
+  await using test = await startTestEdge({ still: true });
+  const { id } = await test.addProject({ codingAgent: "claude" });
+  await test.admin.call("PUT /api/credentials/anthropic", { secret: "sk-ant-0123456789" });
+  const submitted = await test.admin.call(`POST /api/projects/${id}/tasks/submit`, { description: "Do it" });
+  assertEquals(submitted.status, 202);
+  await test.admin.call("DELETE /api/credentials/anthropic");
+  test.loop.ring();
+  await test.loop.settled();
+  const task = (await test.admin.call(`GET /api/projects/${id}/tasks/${submitted.body.taskId}`)).body;
+  assertEquals([task.status, task.errorMessage], ["failed", "Store your credentials first, for: anthropic."]);
+  assertEquals([task.nodeId, test.provider.servers.size], [null, 0]);
+});
