@@ -72,7 +72,7 @@ function NodeCard({ node, nodes }: { node: OwnNode; nodes: Signal<OwnNode[]> }) 
       <header class="node-head">
         <span class={`badge badge-node-${node.status}`}>{statusOf(node)}</span>
         <code title={node.id}>{node.id.slice(-8)}</code>
-        <span class="muted">{`${VM_SIZE[node.vmSize]} · ${node.provider} · ${node.location}`}</span>
+        <span class="muted">{placeOf(node)}</span>
         {node.health === "unreachable" ? <span class="badge badge-failed">Unreachable</span> : null}
         <Actions node={node} nodes={nodes} />
       </header>
@@ -81,6 +81,11 @@ function NodeCard({ node, nodes }: { node: OwnNode; nodes: Signal<OwnNode[]> }) 
       <Facts node={node} />
     </article>
   );
+}
+
+/** Where there is a choice of places the place is named. */
+function placeOf({ vmSize, provider, location }: Node): string {
+  return [VM_SIZE[vmSize], provider, ...provider === "hetzner" ? [location] : []].join(" · ");
 }
 
 function statusOf(node: Node): string {

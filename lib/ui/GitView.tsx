@@ -44,7 +44,12 @@ export function GitView({ git }: { git: GitAnswer }) {
           <ul class="git-files">
             {git.files.map((file) => (
               <li key={file.path}>
-                <span class={`git-letter git-${file.status}`} title={file.status} aria-label={file.status}>
+                <span
+                  class={`git-letter git-${file.status}`}
+                  role="img"
+                  title={file.status}
+                  aria-label={file.status}
+                >
                   {LETTER[file.status]}
                 </span>
                 <code>{file.from ? `${file.from} → ${file.path}` : file.path}</code>

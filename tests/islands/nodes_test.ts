@@ -68,6 +68,14 @@ Deno.test("a machine is drained by one press, and destroyed by two, which name t
   ]);
 });
 
+Deno.test("the place of a machine is named where there was one to choose", async () => {
+  await using edge = edgeWithNodes();
+  edge.nodes = [BUSY, { ...WARM, provider: "hetzner", location: "nbg1" }];
+  await using open = await openPage(`${edge.url}/nodes`);
+  await open.page.getByText("Small · local", { exact: true }).waitFor();
+  await open.page.getByText("Small · hetzner · nbg1", { exact: true }).waitFor();
+});
+
 Deno.test("a machine of one's own is removed, not destroyed", async () => {
   await using edge = edgeWithNodes();
   edge.nodes = [{ ...WARM, provider: "manual", autoProvisioned: false, status: "active" }];
