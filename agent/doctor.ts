@@ -9,13 +9,13 @@ import { hasLogin, loginCommand } from "../lib/coding_agent_logins.ts";
 import { messageOf } from "../lib/errors.ts";
 import type { AgentConfig } from "./config.ts";
 import { findProgram } from "./process/find_program.ts";
-import { availableProfiles, installableProfiles, type Profile } from "./coding/profiles.ts";
+import { findInstalled, type Found } from "./coding/installed.ts";
+import type { Profile } from "./coding/profiles.ts";
 
 const GIB = 1024 ** 3;
 const DISK_FREE_MIN_BYTES = GIB;
 const CLOCK_SKEW_MAX_MS = 60_000;
 const EDGE_TIMEOUT_MS = 10_000;
-const VERSION_TIMEOUT_MS = 10_000;
 
 export interface Finding {
   what: string;
@@ -66,42 +66,35 @@ async function checkGit(config: AgentConfig): Promise<Finding> {
   return { what, ok: false, text: "not found. Install it, for example with: apt-get install git" };
 }
 
-/** One line for each that can be installed; none of them is a must, so none is a fault. */
+/** One line for each that can be installed. None of them is a must, so only one that is there and broken is a fault. */
 async function checkCodingAgents(config: AgentConfig): Promise<Finding[]> {
-  const found = await availableProfiles(config);
-  const each = installableProfiles().map(async (profile) => {
-    const text = found.includes(profile.id)
-      ? await describeInstalled(profile, config.childEnvironment)
-      : `not installed. To use it: npm install -g ${profile.package}`;
-    return { what: profile.label, ok: true, text };
-  });
-  return [{ what: "coding agents", ok: true, text: found.join(", ") }, ...await Promise.all(each)];
+  const installed = await findInstalled(config);
+  const working = installed.filter(({ found }) => found.is === "working").map(({ profile }) => profile.id);
+  const each = installed.map(async ({ profile, found }) => ({
+    what: profile.label,
+    ok: found.is !== "broken",
+    text: await describe(profile, { found, environment: config.childEnvironment }),
+  }));
+  return [{ what: "coding agents", ok: true, text: ["demo", ...working].join(", ") }, ...await Promise.all(each)];
 }
 
-async function describeInstalled(profile: Profile, environment: Record<string, string>): Promise<string> {
+async function describe(
+  profile: Profile,
+  { found, environment }: { found: Found; environment: Record<string, string> },
+): Promise<string> {
+  const install = `npm install -g ${profile.package}`;
+  if (found.is === "missing") return `not installed. To use it: ${install}`;
+  if (found.is === "broken") return `installed, and does not work: ${found.why}. Install it anew: ${install}`;
+  const { version } = found;
   const known = profile.package?.split("@").at(-1) ?? "";
-  const [version, isSignedIn] = await Promise.all([
-    readVersion(profile.command, environment),
-    hasLogin(profile.id, environment),
-  ]);
-  const which = version === null || version === known
-    ? `installed${version === null ? "" : `, version ${version}`}`
-    : `installed, version ${version}; ${known} is known to work: npm install -g ${profile.package}`;
+  const isKnown = version === null || version === known;
+  const which = `installed${version === null ? "" : `, version ${version}`}` +
+    (isKnown ? "" : `; ${known} is known to work: ${install}`);
+  const isSignedIn = await hasLogin(profile.id, environment);
   const how = loginCommand(profile.id);
-  const signIn = isSignedIn ? "signed in" : `no login found: it needs a key from the page Credentials, or: ${how}`;
-  return `${which}; ${signIn}`;
-}
-
-/** What the program says of itself; null where it says nothing in time. */
-async function readVersion(command: string, env: Record<string, string>): Promise<string | null> {
-  try {
-    const options = { args: ["--version"], clearEnv: true, env, stdin: "null" as const };
-    const { stdout } = await new Deno.Command(command, { ...options, signal: AbortSignal.timeout(VERSION_TIMEOUT_MS) })
-      .output();
-    return new TextDecoder().decode(stdout).match(/\d+\.\d+\.\d+\S*/)?.[0] ?? null;
-  } catch {
-    return null;
-  }
+  return `${which}; ${
+    isSignedIn ? "signed in" : `no login found: it needs a key from the page Credentials, or: ${how}`
+  }`;
 }
 
 /** Nothing to say where the agent is not root: then it cannot give anybody a user of their own. */

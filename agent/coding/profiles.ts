@@ -3,7 +3,6 @@
  * only `demo` is part of this program.
  */
 import type { AgentConfig } from "../config.ts";
-import { findProgram } from "../process/find_program.ts";
 import { FAILURES_TOLD } from "./turn_answer.ts";
 
 export interface Profile {
@@ -22,7 +21,7 @@ export interface Profile {
   sessionMeta?: Record<string, unknown>;
 }
 
-type ProfileConfig = Pick<AgentConfig, "selfCommand" | "childEnvironment">;
+export type ProfileConfig = Pick<AgentConfig, "selfCommand" | "childEnvironment">;
 
 /** The adapter's own switches: no traffic but the model's, bounded silent retries, an end to a stream that stalls. */
 const CLAUDE_ENV = {
@@ -114,13 +113,6 @@ export function profileEnvironment(profile: Profile, env: Record<string, string>
 /** The profile of this id, installed or not; null for an id that is unknown. */
 export function findProfile(id: string, config: ProfileConfig): Profile | null {
   return id === "demo" ? demoProfile(config) : INSTALLED.find((profile) => profile.id === id) ?? null;
-}
-
-/** Ids of the coding agents whose program is on the PATH. `demo` always is. */
-export async function availableProfiles(config: ProfileConfig): Promise<string[]> {
-  const { PATH } = config.childEnvironment;
-  const found = await Promise.all(INSTALLED.map(({ command }) => findProgram(command, PATH)));
-  return ["demo", ...INSTALLED.filter((_, i) => found[i] !== null).map(({ id }) => id)];
 }
 
 function demoProfile(config: ProfileConfig): Profile {

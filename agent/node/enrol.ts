@@ -21,8 +21,8 @@ export class EnrolmentRefused extends Error {
 export interface EnrolOptions {
   config: Pick<AgentConfig, "nodeId" | "dataDir" | "bootstrapToken" | "isolateWorkspaces">;
   edge: EdgeClient;
-  /** Ids of the coding agents whose command starts. */
-  codingAgents: string[];
+  /** Ids of the coding agents whose command starts; asked for only by a node that is not registered. */
+  codingAgents: () => Promise<string[]>;
   log: Logger;
   signal?: AbortSignal;
 }
@@ -38,16 +38,20 @@ export async function enrol(options: EnrolOptions): Promise<Identity> {
   if (config.bootstrapToken === null) {
     throw new EnrolmentRefused("This node is not registered. Set BOOTSTRAP_TOKEN to the one-time token of the node.");
   }
+  const codingAgents = await options.codingAgents();
   for (let attempt = 0;; attempt++) {
     signal?.throwIfAborted();
-    const answer = await register(options, identity.nonce);
+    const answer = await register(options, { nonce: identity.nonce, codingAgents });
     if (answer) return await keep(options, identity, answer);
     await wait(backoffMs(attempt, RETRY, Math.random()), signal);
   }
 }
 
 /** One try. Null when it has to be repeated. */
-async function register(options: EnrolOptions, nonce: string): Promise<EdgeAnswer | null> {
+async function register(
+  options: EnrolOptions,
+  { nonce, codingAgents }: { nonce: string; codingAgents: string[] },
+): Promise<EdgeAnswer | null> {
   const body: RegisterNode = {
     nodeId: options.config.nodeId,
     bootstrapToken: options.config.bootstrapToken!,
@@ -55,7 +59,7 @@ async function register(options: EnrolOptions, nonce: string): Promise<EdgeAnswe
     agentVersion: AGENT_VERSION,
     protocol: PROTOCOL,
     capabilities: {
-      codingAgents: options.codingAgents,
+      codingAgents,
       hostname: Deno.hostname(),
       os: Deno.build.os,
       arch: Deno.build.arch,

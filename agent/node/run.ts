@@ -3,7 +3,7 @@
  * drained node has nothing left, or when the edge was out of reach for the node's whole lifetime.
  */
 import type { Logger } from "../../lib/log.ts";
-import { availableProfiles } from "../coding/profiles.ts";
+import { availableProfiles } from "../coding/installed.ts";
 import { AGENT_VERSION, type AgentConfig } from "../config.ts";
 import { EdgeClient } from "../delivery/edge_client.ts";
 import { HandOver } from "../delivery/hand_over.ts";
@@ -38,7 +38,7 @@ export async function runNode(config: AgentConfig, log: Logger, stop: AbortSigna
     chatSessionId: config.chatSessionId,
   });
   const edge = new EdgeClient({ config, log });
-  const codingAgents = await availableProfiles(config);
+  const codingAgents = () => availableProfiles(config, { log });
   const identity = await enrol({ config, edge, codingAgents, log, signal: stop }).catch((error: unknown) => {
     if (stop.aborted) return null;
     throw error;

@@ -287,13 +287,18 @@ Deno.test("doctor says which version of a coding agent is there, and whether a p
       for (const command of ["claude-agent-acp", "codex-acp"]) {
         await Deno.writeTextFile(`${bin}/${command}`, "#!/bin/sh\necho v0.1.2\n", { mode: 0o755 });
       }
+      await Deno.writeTextFile(`${bin}/gemini`, "#!/bin/sh\necho 'no such module' >&2; exit 1\n", { mode: 0o755 });
       const env = { ...nodeEnvironment(edge, dataDir), PATH: `${bin}:${Deno.env.get("PATH")}`, HOME: bin };
-      const { out } = await runAgent(["doctor"], env);
+      const { out, code } = await runAgent(["doctor"], env);
       assertMatch(
         out,
         /Claude Code: installed, version 0\.1\.2; 0\.100\.0 is known to work: npm install -g .*; no login found/,
       );
       assertMatch(out, /Codex: installed, version 0\.1\.2; .*; signed in$/m);
+      const broken =
+        "installed, and does not work: it ended with exit code 1: no such module. Install it anew: npm install";
+      assertStringIncludes(out, `FAULT  Gemini CLI: ${broken}`);
+      assertEquals(code, 1);
     } finally {
       await Deno.remove(bin, { recursive: true });
     }

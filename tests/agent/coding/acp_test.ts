@@ -2,7 +2,6 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/
 import type { RequestPermissionResponse } from "@agentclientprotocol/sdk/unstable";
 import { AcpSession } from "../../../agent/coding/acp.ts";
 import { Prewarm } from "../../../agent/coding/prewarm.ts";
-import { availableProfiles, findProfile } from "../../../agent/coding/profiles.ts";
 import { listProcesses, selectMarked } from "../../../lib/processes.ts";
 import { demoProfile, launchOf, NOTHING, openDemo, QUIET, record, textOf } from "./harness.ts";
 import { temporaryFolder } from "../node/repository.ts";
@@ -75,17 +74,6 @@ Deno.test("a coding agent that is not installed, and one that ends at once, are 
   const broken = demoProfile({ label: "Broken", command: "sh", args: ["-c", script] });
   const error = await assertRejects(() => AcpSession.start(launchOf(folder.path, { profile: broken })));
   assertEquals(error.message, "Broken ended unexpectedly (with exit code 3). Its last words: bad key [secret]");
-});
-
-Deno.test("only programs on the PATH are offered, and demo always is", async () => {
-  await using folder = await temporaryFolder();
-  await Deno.writeTextFile(`${folder.path}/opencode`, "#!/bin/sh\n", { mode: 0o755 });
-  await Deno.writeTextFile(`${folder.path}/gemini`, "not a program", { mode: 0o644 });
-  const config = { selfCommand: ["/opt/hearth-agent"], childEnvironment: { PATH: `/none:${folder.path}` } };
-  assertEquals(await availableProfiles(config), ["demo", "opencode"]);
-  const demo = findProfile("demo", config);
-  assertEquals([demo?.command, demo?.args], ["/opt/hearth-agent", ["demo"]]);
-  assertEquals(findProfile("unheard-of", config), null);
 });
 
 Deno.test("a warm process is used and replaced; a dead one, or one with another environment, is not", async () => {

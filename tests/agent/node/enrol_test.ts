@@ -21,7 +21,7 @@ function withEnrolment(
         config: { nodeId: NODE, dataDir, controlPlaneUrl: edge.url, msgHttpTimeoutMs: 5_000 },
         log: silent,
       }),
-      codingAgents: ["demo"],
+      codingAgents: () => Promise.resolve(["demo"]),
       log: silent,
       ...change,
     });
