@@ -1,6 +1,7 @@
 /** The loop over due keys, with each of its alarms: queued messages of a store in a file, and timers alone. */
 import { assert, assertEquals } from "@std/assert";
 import { join } from "node:path";
+import { newSealKey } from "../../../lib/auth/seal.ts";
 import { DueLoop } from "../../../lib/scheduler/loop.ts";
 import { putDestroying } from "../../../lib/nodes/state.ts";
 import { change } from "../../../lib/store/change.ts";
@@ -242,6 +243,27 @@ Deno.test("an item that takes longer than its lease is not done twice at once, a
   await bench.pass(60_001);
   assertEquals(asked, [slow!.providerRef, quick!.providerRef]);
   assertEquals([(await bench.node(slow!.id)).status, await kindsDue(bench)], ["destroyed", []]);
+});
+
+Deno.test("the expiry of a warm node comes at its time although its edge ended before", async () => {
+  const directory = await Deno.makeTempDir({ prefix: "hearth-kv-" });
+  const kept = { HEARTH_KV: join(directory, "hearth.kv"), ENCRYPTION_KEY: newSealKey() };
+  const env = { ...kept, NODE_WARM_TIMEOUT_MS: "1000" };
+  try {
+    const nodeId = await (async () => {
+      await using bench = await startBench({ env, queues: true, still: true });
+      const run = await bench.run();
+      await bench.complete(run);
+      assertEquals(await bench.states(run), ["completed", "stopped", "warm 0", "stopped"]);
+      return run.runtime.nodeId;
+    })();
+    await using next = await startBench({ env, queues: true });
+    const destroyed = until<{ status: string }>(next, nodeKey(nodeId), ({ status }) => status === "destroyed");
+    await within("the node to go", destroyed, { maxMs: 60_000 });
+    assertEquals(next.test.provider.destroyed, [nodeId]);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
 });
 
 Deno.test("a loop that ends finishes what it does and begins nothing more", async () => {
