@@ -4,6 +4,7 @@
  */
 import { cutText } from "../../lib/bytes.ts";
 import { messageOf } from "../../lib/errors.ts";
+import { type Tokens, tokens } from "../../lib/wire/common.ts";
 import { SUMMARY_MAX } from "../../lib/wire/limits.ts";
 import type { Runtime, TurnReport } from "../../lib/wire/workspace.ts";
 import { withRecap } from "../coding/recap.ts";
@@ -86,16 +87,29 @@ export async function tellInterrupted(state: WorkspaceState, { row, signal }: Lo
   await endTurn(state, { promptId: row.promptId, event: "ended", interrupted: true, resumable });
 }
 
+function addTokens(known: Tokens | undefined, turn: Tokens | undefined): Tokens | undefined {
+  if (!known || !turn) return turn ?? known;
+  const sum: Tokens = {};
+  for (const name of ["input", "output", "total"] as const) {
+    if (known[name] !== undefined || turn[name] !== undefined) sum[name] = (known[name] ?? 0) + (turn[name] ?? 0);
+  }
+  return sum;
+}
+
 /** The report is durable before the row says that the turn ended: a crash between repeats it, under the same id. */
 async function endTurn(state: WorkspaceState, report: TurnReport): Promise<void> {
   const summary = state.recorder?.lastAnswer;
+  let told = report;
   await state.change((now) => {
     if (!now.facts) return null;
-    const used = { costUsd: report.costUsd ?? now.facts.costUsd, tokens: report.tokens ?? now.facts.tokens };
+    // A coding agent tells what a turn has used; what a run has used is told to the edge.
+    const sum = addTokens(tokens.safeParse(now.facts.tokens).data, report.tokens);
+    told = sum ? { ...report, tokens: sum } : report;
+    const used = { costUsd: report.costUsd ?? now.facts.costUsd, tokens: sum };
     const said = summary ? cutText(summary.trim(), SUMMARY_MAX) : now.facts.summary;
     return { facts: { ...now.facts, ...used, summary: said } };
   });
-  await state.tell.turn(report);
+  await state.tell.turn(told);
   await state.change((now) =>
     now.promptId === report.promptId && now.promptState === "running" ? { promptState: "ended" } : null
   );

@@ -57,7 +57,7 @@ Deno.test({
     assertEquals(command?.target, COMMAND);
     assertEquals(await world.repository.show(task.outputBranch!, "notes.txt"), "Hello from Gemini");
     assertEquals(await world.repository.show(task.outputBranch!, "made.txt"), "made");
-    assertEquals(task.tokens, { input: 2_000, output: 400, total: 2_400 }, "of the largest turn");
+    assertEquals(task.tokens, { input: 3_000, output: 600, total: 3_600 }, "of both turns");
     const second = world.model.asked.find(({ prompt }) => prompt === "And more of it");
     assertStringIncludes(JSON.stringify(second?.said), "Done with everything.");
 

@@ -101,6 +101,8 @@ Deno.test("a follow-up becomes a message of the person's under the id of its pro
   await edge.until(({ messages }) => messages.length === 3);
   assertEquals(edge.said(), [["assistant", "one"], ["user", "say two"], ["assistant", "two"]]);
   assertEquals(edge.messages[1]?.messageId, second.messageId);
+  const used = edge.calls.filter(({ body }) => body.event === "ended").map(({ body }) => body.tokens);
+  assertEquals(used, [{ input: 2, output: 1, total: 3 }, { input: 4, output: 2, total: 6 }], "of the run so far");
 
   const third = { messageId: newId(), text: "wait 60000" };
   await eventually(() => node.workspaces.snapshot()[0]?.turn === "idle");
