@@ -22,8 +22,8 @@ export const PACKAGES: Record<PackageId, Package> = {
   gemini: { spec: "@google/gemini-cli@0.61.0", program: "gemini", megabytes: 25 },
 };
 
-/** What the suite installs by itself; the others only on demand. */
-export const SUITE_PACKAGES: PackageId[] = ["claude", "opencode"];
+/** What the suite installs by itself. */
+export const SUITE_PACKAGES: PackageId[] = ["claude", "opencode", "codex", "gemini"];
 
 const INSTALL_MAX_MS = 3 * 60_000;
 const REASON_MAX_CHARS = 300;
