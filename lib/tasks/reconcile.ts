@@ -10,7 +10,7 @@ import { accessOf, providerOf, RENTED } from "../nodes/accounts.ts";
 import type { NodeProvider, ProviderAccess, ProviderServer } from "../providers/provider.ts";
 import { listAllCredentials } from "../store/credentials.ts";
 import { listLiveNodes, type NodeRecord, readNode } from "../store/nodes.ts";
-import { type InventoryFailure, noteInventory } from "../store/inventory_failures.ts";
+import { keepInventories, noteInventory } from "../store/inventory_failures.ts";
 import { forgetStray, listStrays, noteStray } from "../store/strays.ts";
 import { loseNode } from "./lose.ts";
 
@@ -44,21 +44,25 @@ export interface Finding {
 /** Compares all accounts, each alone. Returns how many servers and records were put right; throws when one failed. */
 export async function reconcile(edge: Edge, options: ReconcileOptions = {}): Promise<number> {
   let mended = 0;
-  const failed: string[] = [];
+  const [names, failed]: [string[], string[]] = [[], []];
   for await (const account of listAccounts(edge)) {
     const name = `${account.provider.id} ${account.account ?? ""}`.trim();
+    names.push(name);
     try {
       mended += await reconcileAccount(edge, account, options);
-      if (!options.dryRun) await noteOutcome(edge, name, null);
+      if (!options.dryRun) await noteInventory(edge.store, name, null);
     } catch (error) {
       const reason = messageOf(error);
       failed.push(reason);
       const { ownerId, provider } = account;
-      const times = await noteOutcome(edge, name, { provider: provider.id, ownerId, reason });
+      const times = options.dryRun
+        ? 1
+        : await noteInventory(edge.store, name, { provider: provider.id, ownerId, reason });
       const level = times >= FAILURES_CRITICAL ? "critical" : "error";
       edge.log[level]("reconcile_failed", { account: name, ownerId, times, reason });
     }
   }
+  if (!options.dryRun) edge.metrics.set("hearth_reconcile_failures", {}, await keepInventories(edge.store, names));
   if (failed.length > 0) throw new Error(`${failed.length} inventory(s) could not be compared: ${failed[0]}`);
   return mended;
 }
@@ -149,15 +153,4 @@ async function* listAccounts(edge: Edge): AsyncGenerator<Account> {
     const { account, userId: ownerId } = record;
     yield { provider: providerOf(edge, record.provider), account, ownerId, access };
   }
-}
-
-/** Keeps failures in a row of one account; the most of all of them is a metric. */
-async function noteOutcome(
-  edge: Edge,
-  account: string,
-  failure: Pick<InventoryFailure, "provider" | "ownerId" | "reason"> | null,
-): Promise<number> {
-  const { times, most } = await noteInventory(edge.store, account, failure);
-  edge.metrics.set("hearth_reconcile_failures", {}, most);
-  return times;
 }

@@ -1,5 +1,5 @@
 /** The servers at the provider against our records, with Hetzner's API played by the fake. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { newId } from "../../../lib/ids.ts";
 import { INSTALLATION_LABEL, NODE_LABEL } from "../../../lib/providers/hetzner.ts";
 import { cleanUp } from "../../../lib/scheduler/sweep.ts";
@@ -34,6 +34,11 @@ async function order(bench: Bench): Promise<{ task: Submitted; node: NodeRecord 
   return { task, node: await bench.node(nodeId!) };
 }
 
+/** What `/metrics` says under names that begin so. */
+function counted({ edge }: Bench, name: string): string[] {
+  return edge.metrics.write().split("\n").filter((line) => line.startsWith(name));
+}
+
 const labels = (bench: Bench, nodeId: string) => ({
   [INSTALLATION_LABEL]: bench.edge.store.installationId,
   [NODE_LABEL]: nodeId,
@@ -53,6 +58,10 @@ Deno.test("a server that no record knows is destroyed after the grace and a seco
   assertEquals(fake.deleted, [stray.id]);
   assertEquals(await listStrays(bench.edge.store), []);
   assertEquals((await cleanUp(bench.edge)).reconcile, 0, "and once");
+  assertEquals(counted(bench, "hearth_servers_"), [
+    'hearth_servers_leaked_total{provider="hetzner"} 1',
+    'hearth_servers_reclaimed_total{provider="hetzner"} 1',
+  ]);
 });
 
 Deno.test("one look is never enough, however late it comes", async () => {
@@ -147,6 +156,8 @@ Deno.test("an inventory that is not complete, or not to be had, does nothing", a
     "somebody must look",
   );
   assert(!JSON.stringify(bench.test.log).includes(fake.token));
+  assertEquals(counted(bench, "hearth_reconcile_failures"), ["hearth_reconcile_failures 5"]);
+  assert(counted(bench, "hearth_sweeps_total").includes('hearth_sweeps_total{step="reconcile",outcome="failed"} 5'));
   const { warnings } = (await bench.test.admin.call("GET /api/nodes")).body;
   assertEquals(warnings.length, 1);
   assert(
@@ -158,6 +169,29 @@ Deno.test("an inventory that is not complete, or not to be had, does nothing", a
   assertEquals((await cleanUp(bench.edge)).reconcile, 2, "the next one that works does both");
   assertEquals(fake.deleted, [stray.id]);
   assertEquals((await bench.test.admin.call("GET /api/nodes")).body.warnings, []);
+  assertEquals(counted(bench, "hearth_reconcile_failures"), ["hearth_reconcile_failures 0"]);
+});
+
+Deno.test("an account that is gone is not warned of any more, and a dry run counts no failure", async () => {
+  await using fake = await FakeHcloud.start();
+  await using bench = await startHetznerBench(fake);
+  const { admin } = bench.test;
+  const warnings = async () => (await admin.call("GET /api/nodes")).body.warnings.length;
+  const refuse = () => fake.fault("GET /servers", { kind: "refused", status: 401, code: "unauthorized" });
+  for (let times = 0; times < 3; times++) {
+    refuse();
+    await assertRejects(() => reconcile(bench.edge, { dryRun: true }));
+  }
+  assertEquals(await warnings(), 0);
+  for (let times = 0; times < 3; times++) {
+    refuse();
+    await cleanUp(bench.edge);
+  }
+  assertEquals(await warnings(), 1);
+  assertEquals((await admin.call("DELETE /api/credentials/hetzner")).status, 204);
+  await cleanUp(bench.edge);
+  assertEquals(await warnings(), 0);
+  assertEquals(counted(bench, "hearth_reconcile_failures"), ["hearth_reconcile_failures 0"]);
 });
 
 Deno.test("a stray that cannot be deleted stops no other and is tried again", async () => {
