@@ -2,8 +2,11 @@
  * The coding agent of one workspace or chat session: a process that is started when it is needed, gone on with while
  * it lives, and ended with everything that it started. Ending it while it is being started leaves nothing behind.
  */
+import { wait } from "../../lib/backoff.ts";
 import { endProcesses } from "../../lib/end_processes.ts";
 import type { AcpSession, OpenOptions } from "./acp.ts";
+
+const LOOK_AGAIN_MS = 100;
 
 export interface Opened {
   session: AcpSession;
@@ -47,8 +50,13 @@ export class AgentProcess implements AsyncDisposable {
   /** Ends its processes, also those of which only the mark is known, and those that are on their way. */
   async end(): Promise<void> {
     this.#ends++;
-    await this.#endProcesses();
-    await this.#opening;
+    const settled = new AbortController();
+    void this.#opening.then(() => settled.abort());
+    // What a start under way begins after this look is found by the next one: it may hang, and would for a minute.
+    do {
+      await this.#endProcesses();
+      await wait(LOOK_AGAIN_MS, settled.signal);
+    } while (!settled.signal.aborted);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
