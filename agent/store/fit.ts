@@ -11,10 +11,14 @@ import type { OutboxRow } from "./outbox.ts";
 const ITEM_MAX_BYTES = 240 * 1024;
 /** Room for ids, role, flags and time around content and metadata. */
 const ENVELOPE_BYTES = 1_024;
+/** What one UTF-16 unit takes at most as JSON: `\u0000`. */
+const ESCAPED_MAX_BYTES = 6;
 
 /** `row` with content and metadata of at most `maxBytes` of JSON together. */
 export function fitRow(row: OutboxRow, maxBytes: number): OutboxRow {
   const limit = Math.min(maxBytes, ITEM_MAX_BYTES - ENVELOPE_BYTES);
+  // Most messages are so short that no character of theirs has to be looked at.
+  if (row.toolMetadata === null && row.content.length * ESCAPED_MAX_BYTES + 2 <= limit) return row;
   const contentBytes = jsonBytes(row.content);
   const metadata = fitMetadata(row.toolMetadata, limit - contentBytes);
   const content = cutToJsonBytes(row.content, Math.max(limit - jsonBytes(metadata.value), 16));

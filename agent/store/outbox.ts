@@ -279,7 +279,7 @@ export class Outbox {
       ...closed.map((id) => ({ sql: "DELETE FROM open_messages WHERE message_id = ?", args: [id] })),
     ]);
     this.#tell(rows.filter((_, at) => results[at]!.rowsAffected > 0));
-    const evicted = await this.#evict();
+    const evicted = this.#isOver() ? await this.#evict() : 0;
     return arrivals.map((_, at) => ({ evicted: at === arrivals.length - 1 ? evicted : 0 }));
   }
 
@@ -294,12 +294,13 @@ export class Outbox {
     return wanted.ids.length;
   }
 
-  #number<T>(rows: T[]): (T & { id: number })[] {
-    return rows.map((row, at) => ({ ...row, id: this.#lastId + 1 + at }));
+  #number<T extends object>(rows: T[]): (T & { id: number })[] {
+    return rows.map((row, at) => Object.assign(row, { id: this.#lastId + 1 + at }));
   }
 
   #fit(row: OutboxRow): OutboxRow & { bytes: number } {
-    const fitted = fitRow({ ...row, content: row.content.toWellFormed() }, this.#options.maxContentBytes);
+    const whole = row.content.isWellFormed() ? row : { ...row, content: row.content.toWellFormed() };
+    const fitted = fitRow(whole, this.#options.maxContentBytes);
     if (fitted.flags?.truncatedBytes !== row.flags?.truncatedBytes) {
       const { messageId, workspaceId } = row;
       this.#options.log.warn("message_truncated", { messageId, workspaceId, ...fitted.flags });
@@ -348,10 +349,15 @@ export class Outbox {
     return found.rows.map((row) => measure(makeRefusalMark(toEvictable(row), refusal, at)));
   }
 
+  #isOver(): boolean {
+    const { rows, bytes } = this.#lines.total;
+    return rows > this.#options.maxRows || bytes > this.#options.maxBytes;
+  }
+
   /** Moves the oldest rows away until the limits hold again; the newest row stays in any case. */
   async #evict(): Promise<number> {
     let evicted = 0;
-    while (this.#lines.total.rows > this.#options.maxRows || this.#lines.total.bytes > this.#options.maxBytes) {
+    while (this.#isOver()) {
       const step = await this.#evictStep();
       if (step === 0) break;
       evicted += step;

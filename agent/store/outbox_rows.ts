@@ -12,12 +12,15 @@ export type MadeRow = OutboxRow & { id: number; bytes: number; lost?: number };
 /** The number that the newest row of all had, where no row tells it any more. */
 export const LAST_ID = "outboxLastId";
 
+const COLUMNS = `id, ${MESSAGE_NAMES}, bytes, lost`;
+
 /** Inserts a row unless its message is known; with `unlessDead` also if it is known as a dead letter. */
 export function insertRow(row: MadeRow, options: { unlessDead?: boolean } = {}): InStatement {
-  const condition = options.unlessDead ? "NOT EXISTS (SELECT 1 FROM dead_letters WHERE message_id = ?2)" : "true";
+  const values = options.unlessDead
+    ? "SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE NOT EXISTS (SELECT 1 FROM dead_letters WHERE message_id = ?2)"
+    : "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
   return {
-    sql: `INSERT INTO message_outbox (id, ${MESSAGE_NAMES}, bytes, lost)
-      SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE ${condition} ON CONFLICT (message_id) DO NOTHING`,
+    sql: `INSERT INTO message_outbox (${COLUMNS}) ${values} ON CONFLICT (message_id) DO NOTHING`,
     args: [row.id, ...toColumns(row), row.bytes, row.lost ?? 0],
   };
 }
