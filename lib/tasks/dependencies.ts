@@ -37,7 +37,8 @@ export async function requireMet(edge: Edge, projectId: string, dependsOn: strin
   const names = blockedBy.slice(0, 3).map((task) => `"${task.title}"`).join(", ");
   throw new AppError(
     "task_blocked",
-    `This task waits for ${blockedBy.length} other task(s) that are not completed: ${names}.`,
+    `This task waits for ${blockedBy.length} other task(s) that are not completed: ${names}. ` +
+      "Keep it in the backlog, and run it when they are.",
     {
       details: { blockedBy },
     },

@@ -30,6 +30,7 @@ Deno.test("a task with an unmet dependency is neither submitted nor run, and not
       [second, "draft"],
     ]);
     assertStringIncludes(answer.body.message, '"First"');
+    assertStringIncludes(answer.body.message, "Keep it in the backlog");
   }
   const { items } = (await admin.call(`GET /api/projects/${projectId}/tasks`)).body;
   assertEquals(items.map(({ id, status }: Record<string, string>) => [id, status]), [
