@@ -15,7 +15,7 @@ import { LastLines } from "./last_lines.ts";
 import { installableProfiles, type Profile, type ProfileConfig, profileEnvironment } from "./profiles.ts";
 
 /** They take one second, on a machine that has just been started and has much to do many times as long. */
-const VERSION_MAX_MS = 20_000;
+const VERSION_MAX_MS = 30_000;
 const WHY_MAX_CHARS = 300;
 /** More than this was not written by us. */
 const NOTE_MAX_BYTES = 64 * 1024;

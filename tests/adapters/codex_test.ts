@@ -71,12 +71,14 @@ Deno.test({
 Deno.test({
   ...needing(
     "codex",
-    "Codex: asks before it leaves its sandbox, goes on after a kill -9 of our agent, and is cancelled",
+    "Codex: asks before it leaves its sandbox, takes a prompt in, goes on after a kill -9 of our agent, is cancelled",
   ),
   fn: async () => {
+    const steered = Promise.withResolvers<void>();
     const script: Script = ({ prompt, results }) => {
       if (prompt.includes("interrupted")) return [say("I go on. "), { kind: "hold", until: NEVER }];
-      if (results.length > 0) return [say("Half of the work "), { kind: "hold", until: NEVER }];
+      if (prompt.includes("blue")) return [say("In blue, then. "), { kind: "hold", until: NEVER }];
+      if (results.length > 0) return [say("Half of the work "), { kind: "hold", until: steered.promise }];
       return [escalated("echo outside > outside.txt")];
     };
     await using world = await World.make({ codingAgent: "codex", script, project: { permissionMode: "ask" } });
@@ -87,6 +89,12 @@ Deno.test({
     const { optionId } = options.find(({ kind }) => kind === "allow_once")!;
     assertEquals((await world.session(sessionId, `POST /permissions/${requestId}`, { optionId })).status, 200);
     await world.liveText("Half of the work");
+    const messageId = crypto.randomUUID();
+    await world.session(sessionId, "POST /prompts", { messageId, text: "Make it blue" });
+    assertEquals((await world.session(sessionId, `POST /prompts/${messageId}/steer`)).status, 202);
+    await world.liveText("Make it blue");
+    steered.resolve();
+    await world.liveText("In blue, then.");
     const running = await world.live.task(taskId, "in_progress");
     kill(await world.agentPid(running.nodeId!));
     await world.liveText("I go on.");
@@ -102,6 +110,12 @@ Deno.test({
     );
     assertEquals(last.type === "message.new" && last.message.flags?.interrupted, true);
     const messages = await world.messages(sessionId);
+    assertEquals(shapeOf(messages).slice(0, 4).map(([role, content]) => [role, content.trim()]), [
+      ["user", "Remember the word heliotrope"],
+      ["tool", "echo outside > outside.txt"],
+      ["assistant", "Half of the work"],
+      ["user", "Make it blue"],
+    ]);
     const tool = messages.find(({ role }) => role === "tool")?.toolMetadata;
     assertEquals(tool?.permission, { outcome: "allow_once", by: world.test.admin.user.login });
   },
