@@ -27,26 +27,42 @@ export async function storeCredential(
   given: { provider: CredentialProvider } & PutCredential,
 ): Promise<CredentialRecord> {
   const { provider, secret } = given;
-  const named = nameOf(given);
-  const box = await seal(edge.sealKeys, secret, { userId, provider });
+  const fresh = { ...await seal(edge.sealKeys, secret, { userId, provider }), userId, provider, ...nameOf(given) };
   const account = newId();
-  return await change(edge.store, async (tx) => {
-    const entry = await tx.get<CredentialRecord>(credentialKey(userId, provider));
-    const living = await listLiving(tx, userId, provider);
-    if (entry.value && living.length > 0) await requireSeen(edge, living, secret);
-    const record: CredentialRecord = {
-      v: 1,
-      ...box,
-      userId,
-      provider,
-      ...named,
-      account: living.length > 0 && entry.value ? entry.value.account : account,
-      createdAt: entry.value?.createdAt ?? tx.now,
-      updatedAt: tx.now,
-    };
-    tx.put(entry, record);
-    return record;
-  }, edge.clock);
+  const seen = new Set<string>();
+  while (true) {
+    const stored = await change(edge.store, async (tx) => {
+      const entry = await tx.get<CredentialRecord>(credentialKey(userId, provider));
+      const living = await listLiving(tx, userId, provider);
+      const unseen = entry.value ? living.filter(({ id }) => !seen.has(id)) : [];
+      return unseen.length > 0 ? { unseen } : { record: putCredential(tx, entry, { fresh, account, living }) };
+    }, edge.clock);
+    if (stored.record) return stored.record;
+    // Outside of the change: a provider may take longer to answer than the store is waited for.
+    await requireSeen(edge, stored.unseen, secret);
+    stored.unseen.forEach(({ id }) => seen.add(id));
+  }
+}
+
+/** A secret that sees the servers of the one before is of the same account. */
+function putCredential(
+  tx: Change,
+  entry: Deno.KvEntryMaybe<CredentialRecord>,
+  how: {
+    fresh: Omit<CredentialRecord, "v" | "account" | "createdAt" | "updatedAt">;
+    account: string;
+    living: NodeRecord[];
+  },
+): CredentialRecord {
+  const record: CredentialRecord = {
+    v: 1,
+    ...how.fresh,
+    account: how.living.length > 0 && entry.value ? entry.value.account : how.account,
+    createdAt: entry.value?.createdAt ?? tx.now,
+    updatedAt: tx.now,
+  };
+  tx.put(entry, record);
+  return record;
 }
 
 /** Removes a secret. Throws `not_found`, and `conflict` while servers live under it. */

@@ -189,6 +189,11 @@ Deno.test("a credential under which servers live is neither removed nor replaced
   assertEquals([replaced.status, replaced.body.error], [409, "conflict"]);
   assert(!replaced.body.message.includes("a-token-of-another-project"));
   assertEquals((await test.admin.call("PUT /api/credentials/hetzner", { secret: fake.token })).status, 200);
+  // A provider that takes longer than the store is waited for is no busy store.
+  test.edge.store.patienceMs = 2_000;
+  fake.fault("GET /servers", { kind: "slow", ms: 2_500 });
+  const slow = await test.admin.call("PUT /api/credentials/hetzner", { secret: fake.token });
+  assertEquals([slow.status, slow.body.error ?? null], [200, null]);
 });
 
 Deno.test("the encryption key of a one-machine edge is made once and readable by its owner alone", async () => {
