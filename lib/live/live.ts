@@ -63,7 +63,8 @@ export class Live {
     this.#pokes.set(topic, pokes.add(poke));
     return () => {
       pokes.delete(poke);
-      if (pokes.size === 0) this.#pokes.delete(topic);
+      // Whoever leaves twice, as a socket whose close fires twice, takes nobody along who came since.
+      if (pokes.size === 0 && this.#pokes.get(topic) === pokes) this.#pokes.delete(topic);
     };
   }
 

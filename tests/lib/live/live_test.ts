@@ -218,3 +218,15 @@ Deno.test("the open text is kept up to its limit, and what is beyond it still re
   open.close("s", "m");
   assertEquals(open.list("s"), []);
 });
+
+Deno.test("who leaves twice takes along nobody who asked for the same news since", () =>
+  withStore(async (store) => {
+    await using live = openLive(store);
+    const leave = live.onNews(TOPIC, () => {});
+    leave();
+    const told = Promise.withResolvers<void>();
+    live.onNews(TOPIC, told.resolve);
+    leave();
+    await announce(store, "news");
+    await within("the news", told.promise);
+  }));
