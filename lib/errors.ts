@@ -16,7 +16,6 @@ const STATUS: Record<ErrorCode, number> = {
   not_invited: 403,
   not_found: 404,
   session_not_found: 404,
-  method_not_allowed: 405,
   wrong_host: 421,
   conflict: 409,
   name_taken: 409,

@@ -15,7 +15,6 @@ export const errorCode = z.enum([
   "not_invited",
   "not_found",
   "session_not_found",
-  "method_not_allowed",
   "wrong_host",
   "conflict",
   "name_taken",
