@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "node:path";
 import type { Task } from "../../lib/wire/task.ts";
+import { Gate } from "../gate.ts";
 import { openScene, runToEnd, type Scene, submit } from "./scene.ts";
 
 /** What lies in the kept checkout of a run that ended. */
@@ -37,10 +38,12 @@ Deno.test("what a run costs is on its task while it goes on", async () => {
 
 Deno.test("the cost of all turns counts, so a prompt after the limit is not run", async () => {
   await using scene = await openScene({ project: { settings: { maxCostUsdPerRun: 1 } } });
-  const { taskId, sessionId } = await submit(scene, "wait 1500\nspend 1");
+  await using gate = await Gate.make();
+  const { taskId, sessionId } = await submit(scene, `run ${gate.wait}\nspend 1`);
   await scene.live.task(taskId, "in_progress");
   const path = `/api/projects/${scene.projectId}/sessions/${sessionId}` as const;
   await scene.test.admin.call(`POST ${path}/prompts`, { messageId: crypto.randomUUID(), text: "write more.txt: more" });
+  await gate.open();
   const task = await scene.live.task(taskId, "completed", "failed");
   assertEquals([task.status, task.errorMessage], ["failed", "The run reached its limit of 1 USD."]);
   assertEquals(await filesOf(scene, task), ["README.md"], "nothing was done for it");
@@ -71,10 +74,12 @@ Deno.test("a conversation that begins anew does not forget what the one before i
 
 Deno.test("a run over its turns and one over its minutes fail with that reason", async () => {
   await using scene = await openScene({ project: { settings: { maxTurnsPerRun: 1 } } });
-  const { taskId, sessionId } = await submit(scene, "wait 1500");
+  await using gate = await Gate.make();
+  const { taskId, sessionId } = await submit(scene, `run ${gate.wait}`);
   await scene.live.task(taskId, "in_progress");
   const path = `/api/projects/${scene.projectId}/sessions/${sessionId}/prompts` as const;
   await scene.test.admin.call(`POST ${path}`, { messageId: crypto.randomUUID(), text: "write two.txt: two" });
+  await gate.open();
   const turns = await scene.live.task(taskId, "completed", "failed");
   assertEquals([turns.status, turns.errorMessage], ["failed", "The run reached its limit of 1 turn."]);
   assertEquals(await filesOf(scene, turns), ["README.md"]);

@@ -71,7 +71,7 @@ Deno.test("a repository that cannot be cloned: task failed with Git's reason, no
 });
 
 Deno.test("a push that is refused: completed with a warning, the workspace kept until its time is up", async () => {
-  await using scene = await openScene({ env: { KEPT_WORKSPACE_TTL_MS: "3000" } });
+  await using scene = await openScene({ env: { KEPT_WORKSPACE_TTL_MS: "10000" } });
   await scene.repository.refusePushes("Only robots may push here.");
   const task = await runToEnd(scene, "write work.txt: done");
   assertEquals(task.status, "completed");

@@ -4,6 +4,7 @@
  */
 import { assert, assertEquals, assertExists, assertStringIncludes } from "@std/assert";
 import { join } from "node:path";
+import { Gate } from "../gate.ts";
 import { openScene, runToEnd, type Scene, submit } from "./scene.ts";
 
 const WORK = [
@@ -55,18 +56,15 @@ Deno.test("a task runs from submit to a pushed branch, and the next one on the s
 Deno.test("a follow-up prompt asked while a turn runs is run next, as a message of its own id", async () => {
   await using scene = await openScene();
   const { test, live, repository, projectId } = scene;
-  const folder = await Deno.makeTempDir({ prefix: "hearth-follow-up-" });
-  await using stack = new AsyncDisposableStack();
-  stack.defer(() => Deno.remove(folder, { recursive: true }));
-  await Deno.chmod(folder, 0o755);
-  const submitted = await submit(scene, `run until [ -e ${folder}/go ]; do sleep 0.05; done\nsay first`);
+  await using gate = await Gate.make();
+  const submitted = await submit(scene, `run ${gate.wait}\nsay first`);
   const running = await live.task(submitted.taskId, "in_progress");
   assertEquals(await checkouts(scene, running.nodeId!), [running.workspaceId]);
   const messageId = crypto.randomUUID();
   const path = `/api/projects/${projectId}/sessions/${submitted.sessionId}` as const;
   const prompt = await test.admin.call(`POST ${path}/prompts`, { messageId, text: "write follow.txt: up" });
   assertEquals([prompt.status, prompt.body.state], [202, "queued"]);
-  await Deno.writeTextFile(`${folder}/go`, "");
+  await gate.open();
   const task = await live.task(submitted.taskId, "completed", "failed");
   assertEquals(task.status, "completed", task.errorMessage ?? "");
   assertEquals(await repository.show(task.outputBranch!, "follow.txt"), "up");

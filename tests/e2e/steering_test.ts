@@ -1,15 +1,13 @@
 /** A prompt sent into a running turn, with nothing replaced: one turn answers both, and the conversation says so. */
 import { assertEquals } from "@std/assert";
+import { Gate } from "../gate.ts";
 import { openScene, submit } from "./scene.ts";
 
 Deno.test("a waiting prompt is sent into the turn that runs, which answers it; the others run after it", async () => {
   await using scene = await openScene();
   const { test, live, projectId } = scene;
-  const folder = await Deno.makeTempDir({ prefix: "hearth-steer-" });
-  await using stack = new AsyncDisposableStack();
-  stack.defer(() => Deno.remove(folder, { recursive: true }));
-  await Deno.chmod(folder, 0o755);
-  const description = `say one\nrun until [ -e ${folder}/go ]; do sleep 0.05; done\nsay three`;
+  await using gate = await Gate.make();
+  const description = `say one\nrun ${gate.wait}\nsay three`;
   const { taskId, sessionId } = await submit(scene, description);
   live.subscribe(sessionId);
   await live.until(
@@ -26,7 +24,7 @@ Deno.test("a waiting prompt is sent into the turn that runs, which answers it; t
     "the prompt in the turn",
     (frame) => frame.type === "prompt.updated" && frame.prompt.messageId === hurries && frame.prompt.state === "done",
   );
-  await Deno.writeTextFile(`${folder}/go`, "");
+  await gate.open();
   const task = await live.task(taskId, "completed", "failed");
   assertEquals(task.status, "completed", task.errorMessage ?? "");
   const { items } = (await test.admin.call(`GET ${path}/messages`)).body;

@@ -134,9 +134,10 @@ Deno.test("what a person leaves running ends with the terminal, also when the br
   const mark = secondsOfOurOwn();
   terminal.type(`(setsid sleep ${mark} &); nohup sleep ${mark} & sleep ${mark} & jobs; echo star''ted\r`);
   await terminal.shows(/started/);
-  assertEquals(await running(`sleep ${mark}`), 3);
+  // A shell that has forked may not have become the program yet.
+  await untilRunning(`sleep ${mark}`, 3);
   terminal.drop();
-  await untilNone(`sleep ${mark}`);
+  await untilRunning(`sleep ${mark}`, 0);
 });
 
 Deno.test("the end of the workspace ends its terminals, leaves no process and no file", async () => {
@@ -340,10 +341,10 @@ async function readGitAfter({ test, workspaceId }: Place, at: string) {
   }
 }
 
-async function untilNone(text: string): Promise<void> {
-  const deadline = Date.now() + 60_000;
-  while (await running(text) > 0) {
-    assert(Date.now() < deadline, `still there: ${text}`);
+async function untilRunning(text: string, count: number): Promise<void> {
+  const deadline = performance.now() + 60_000;
+  for (let seen = await running(text); seen !== count; seen = await running(text)) {
+    assert(performance.now() < deadline, `${seen} run instead of ${count}: ${text}`);
     await new Promise((resolve) => setTimeout(resolve, 25));
   }
 }

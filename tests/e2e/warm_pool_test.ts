@@ -2,6 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { join } from "node:path";
 import { isAlive, readProcess } from "../../lib/processes.ts";
+import { SocketFollower } from "../lib/live/follower.ts";
 import { openScene, runToEnd } from "./scene.ts";
 
 Deno.test("one node is used ten times in a row", async () => {
@@ -43,20 +44,15 @@ Deno.test("five runs of one owner at once all end, each with its own messages an
 });
 
 Deno.test("at its expiry a warm node's process ends and its folder is removed", async () => {
-  await using scene = await openScene({ env: { NODE_WARM_TIMEOUT_MS: "3000" } });
+  await using scene = await openScene({ env: { NODE_WARM_TIMEOUT_MS: "8000" } });
   const { test, live } = scene;
+  await using nodes = SocketFollower.on(test, "/api/ws", test.admin);
   const task = await runToEnd(scene, "say hello");
   const directory = join(test.edge.config.HEARTH_DATA_DIR, "nodes", task.nodeId!);
   const agent = (await readProcess(JSON.parse(await Deno.readTextFile(join(directory, "pid.json"))).pid))!;
   assert(await isAlive(agent));
   await live.workspace("stopped");
-  const gone = Promise.withResolvers<void>();
-  const stop = test.edge.live.onNews(`u:${test.admin.user.id}`, async () => {
-    const node = (await test.admin.call(`GET /api/nodes/${task.nodeId}`)).body;
-    if (node.status === "destroyed") gone.resolve();
-  });
-  await gone.promise;
-  stop();
+  await nodes.first("node.updated", (frame) => frame.node.status === "destroyed");
   assert(!await isAlive(agent), "the agent's process ended");
   assertEquals(await Deno.stat(directory).catch(() => null), null);
 });

@@ -1,6 +1,7 @@
 /** Ways through a project with several sessions: the sidebar, the address, back and forward, two tabs, the keyboard. */
-import { assert, assertEquals } from "@std/assert";
-import { useBrowser } from "../../islands/browser.ts";
+import { assertEquals } from "@std/assert";
+import { Gate } from "../../gate.ts";
+import { comesToEqual, isAt, useBrowser } from "../../islands/browser.ts";
 import { alive, openScene, picture, runNow, type Scene, show, statusIs, transcriptOf } from "./scene.ts";
 
 useBrowser();
@@ -27,22 +28,24 @@ Deno.test("T075 the newest session shows first, the sidebar switches, and the li
   const first = await ran(scene, "say The first answer.");
   const second = await ran(scene, "say The second answer.");
   await show(page, projectUrl);
-  assertEquals((await transcriptOf(page)).at(-1), "assistant: The second answer.");
+  await comesToEqual(async () => (await transcriptOf(page)).at(-1), "assistant: The second answer.");
   assertEquals(await page.locator(".session-link.selected").getAttribute("data-session"), second);
 
   await page.locator(`[data-session="${first}"]`).click();
   await page.locator(".message-assistant", { hasText: "The first answer." }).waitFor();
-  assert(!(await transcriptOf(page)).join().includes("second"), "another session's messages are shown");
-  assertEquals(new URL(page.url()).pathname, `/projects/${scene.projectId}/chat/${first}`);
+  await comesToEqual(async () => (await transcriptOf(page)).join().includes("second"), false);
+  await isAt(page, `/projects/${scene.projectId}/chat/${first}`);
 
-  await runNow(page, "say Working.\nwait 2000\nsay Over.");
+  await using gate = await Gate.make();
+  await runNow(page, `say Working.\nrun ${gate.wait}\nsay Over.`);
   const live = page.locator(".session-link.selected .dot");
   await page.locator(".session-link.selected .dot.pulse").waitFor();
-  assertEquals((await live.textContent())?.trim(), "Live");
+  await comesToEqual(async () => (await live.textContent())?.trim(), "Live");
   await page.locator(`[data-session="${first}"]`).click();
   await page.locator(".session-link:not(.selected) .dot.pulse").waitFor();
+  await gate.open();
   await page.locator(".dot.pulse").first().waitFor({ state: "detached" });
-  assertEquals((await transcriptOf(page)).at(-1), "assistant: The first answer.");
+  await comesToEqual(async () => (await transcriptOf(page)).at(-1), "assistant: The first answer.");
   await picture(page, "sessions");
   assertEquals(open.complaints, []);
 });
@@ -76,7 +79,7 @@ Deno.test("two tabs show the same while one of them works", async () => {
     await statusIs(page, "completed");
     await page.locator(".message-assistant", { hasText: "Both see this." }).waitFor();
   }
-  assertEquals(await transcriptOf(other), await transcriptOf(scene.page));
+  await comesToEqual(() => transcriptOf(other), await transcriptOf(scene.page));
 });
 
 Deno.test("the main job needs no mouse", async () => {
@@ -89,7 +92,7 @@ Deno.test("the main job needs no mouse", async () => {
   for (const name of ["Options", "Run Now"]) {
     await page.keyboard.press("Tab");
     const button = page.getByRole("button", { name, exact: true });
-    assert(await button.evaluate((element) => element.matches(":focus-visible")), name);
+    await button.and(page.locator(":focus-visible")).waitFor();
   }
   await page.keyboard.press("Enter");
   await statusIs(page, "completed");
