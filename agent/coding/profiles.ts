@@ -52,7 +52,12 @@ function codexWithKey(env: Record<string, string>): Record<string, string> {
   const id = "openai-key";
   const base_url = env.OPENAI_BASE_URL ?? "https://api.openai.com/v1";
   const provider = { name: "OpenAI", base_url, env_key: "OPENAI_API_KEY", wire_api: "responses" };
-  const config = { model_provider: id, model_providers: { [id]: provider }, features: { shell_snapshot: false } };
+  const config = {
+    model_provider: id,
+    model_providers: { [id]: provider },
+    features: { shell_snapshot: false },
+    analytics: { enabled: false },
+  };
   return { CODEX_CONFIG: JSON.stringify(config), MODEL_PROVIDER: id };
 }
 

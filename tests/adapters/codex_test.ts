@@ -74,11 +74,10 @@ Deno.test({
     "Codex: asks before it leaves its sandbox, takes a prompt in, goes on after a kill -9 of our agent, is cancelled",
   ),
   fn: async () => {
-    const steered = Promise.withResolvers<void>();
     const script: Script = ({ prompt, results }) => {
       if (prompt.includes("interrupted")) return [say("I go on. "), { kind: "hold", until: NEVER }];
       if (prompt.includes("blue")) return [say("In blue, then. "), { kind: "hold", until: NEVER }];
-      if (results.length > 0) return [say("Half of the work "), { kind: "hold", until: steered.promise }];
+      if (results.length > 0) return [say("Half of the work "), { kind: "hold", until: NEVER }];
       return [escalated("echo outside > outside.txt")];
     };
     await using world = await World.make({ codingAgent: "codex", script, project: { permissionMode: "ask" } });
@@ -92,9 +91,9 @@ Deno.test({
     const messageId = crypto.randomUUID();
     await world.session(sessionId, "POST /prompts", { messageId, text: "Make it blue" });
     assertEquals((await world.session(sessionId, `POST /prompts/${messageId}/steer`)).status, 202);
-    await world.liveText("Make it blue");
-    steered.resolve();
+    // It breaks off its model's answer for it; which of the two is told first, is left open.
     await world.liveText("In blue, then.");
+    await world.liveText("Make it blue");
     const running = await world.live.task(taskId, "in_progress");
     kill(await world.agentPid(running.nodeId!));
     await world.liveText("I go on.");
@@ -110,12 +109,8 @@ Deno.test({
     );
     assertEquals(last.type === "message.new" && last.message.flags?.interrupted, true);
     const messages = await world.messages(sessionId);
-    assertEquals(shapeOf(messages).slice(0, 4).map(([role, content]) => [role, content.trim()]), [
-      ["user", "Remember the word heliotrope"],
-      ["tool", "echo outside > outside.txt"],
-      ["assistant", "Half of the work"],
-      ["user", "Make it blue"],
-    ]);
+    const asked = messages.filter(({ role }) => role === "user").map(({ content }) => content);
+    assertEquals(asked, ["Remember the word heliotrope", "Make it blue"]);
     const tool = messages.find(({ role }) => role === "tool")?.toolMetadata;
     assertEquals(tool?.permission, { outcome: "allow_once", by: world.test.admin.user.login });
   },

@@ -84,6 +84,9 @@ Deno.test({
     };
     await using world = await World.make({ codingAgent: "opencode", script, home });
     const { taskId, sessionId } = await world.submit("Tell a story");
+    // Its first start on a machine takes long: waited for apart from what comes before.
+    await world.live.workspace("ready");
+    await world.live.task(taskId, "in_progress", "failed");
     await world.liveText("Once");
     assertEquals((await world.session(sessionId, "POST /interrupt")).body, { interrupted: true });
     const waiting = await world.live.until(
