@@ -32,9 +32,9 @@ export async function endProcesses(mark: string, options: EndOptions = {}): Prom
   if (found.length === 0) return [];
   await signalAll(found, "SIGTERM");
   await waitUntilGone(found, options.graceMs ?? GRACE_MS);
-  const deadline = Date.now() + KILL_MAX_MS;
+  const deadline = performance.now() + KILL_MAX_MS;
   let left = await find();
-  while (left.length > 0 && Date.now() < deadline) {
+  while (left.length > 0 && performance.now() < deadline) {
     await signalAll(left, "SIGKILL");
     await waitUntilGone(left, POLL_MS * 4);
     left = await find();
@@ -84,9 +84,9 @@ async function signalAll(processes: Process[], signal: Deno.Signal): Promise<voi
 }
 
 async function waitUntilGone(processes: Process[], limitMs: number): Promise<void> {
-  const deadline = Date.now() + limitMs;
+  const deadline = performance.now() + limitMs;
   let left = processes;
-  while (left.length > 0 && Date.now() < deadline) {
+  while (left.length > 0 && performance.now() < deadline) {
     await wait(POLL_MS);
     const alive = await Promise.all(left.map(isAlive));
     left = left.filter((_, i) => alive[i]);

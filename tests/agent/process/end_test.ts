@@ -57,6 +57,19 @@ Deno.test("a child that ignores SIGTERM is killed after the grace period", async
   assertEquals(await countMarked("deaf"), 0);
 });
 
+Deno.test("a child that ignores SIGTERM is killed also where the clock is set back all the time", async () => {
+  const child = await start("trap '' TERM; echo ready; while :; do sleep 1; done", "timeless");
+  const real = Date.now;
+  let looks = 0;
+  Date.now = () => real() - ++looks * 60_000;
+  try {
+    assertEquals(await endProcesses(`${INSTANCE}/timeless`, { leader: child.leader, graceMs: 100 }), []);
+  } finally {
+    Date.now = real;
+  }
+  assertEquals((await child.process.status).signal, "SIGKILL");
+});
+
 Deno.test("a shell with its own session and a double-forked daemon are found by their mark", async () => {
   const script = `setsid sh -c 'trap "" TERM HUP; while :; do sleep 1; done' &
     (setsid sh -c 'sleep 300 & exit 0' &)
