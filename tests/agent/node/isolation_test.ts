@@ -106,11 +106,14 @@ isolation(
     const args = ["run", "-A", CHILD, set.path, edge.url, task.workspaceId, `${set.path}/bin`];
     const child = new Deno.Command(Deno.execPath(), { args, stdout: "null", stderr: "inherit" }).spawn();
     await edge.untilCall("turn", { event: "accepted" });
+    const folder = `${set.path}/agent/workspaces/${task.workspaceId}`;
+    const known = () => Deno.readTextFile(`${folder}/home/known`).catch(() => "");
+    // A turn may be told as accepted before its first word.
+    await eventually(async () => await known() === "heliotrope\n");
     child.kill("SIGKILL");
     await child.status;
 
-    const checkout = `${set.path}/agent/workspaces/${task.workspaceId}/checkout`;
-    const { uid } = await Deno.stat(checkout);
+    const { uid } = await Deno.stat(`${folder}/checkout`);
     assert(uid !== null && uid !== 0, "the workspace has a user of its own");
     await using node = await startNode(set.path, edge, { environment: isolated(`${set.path}/bin`) });
     const interrupted = await edge.untilCall("turn", { event: "ended", interrupted: true });
