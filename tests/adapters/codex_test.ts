@@ -31,14 +31,10 @@ Deno.test({
       return [think("First I look around."), say("Now I write."), run(`${write} ${command}`)];
     };
     await using world = await World.make({ codingAgent: "codex", script });
-    const { taskId, sessionId } = await world.submit("Write the notes");
-    await world.live.task(taskId, "in_progress", "failed");
-    const prompt = { messageId: crypto.randomUUID(), text: "And more of it" };
-    assertEquals((await world.session(sessionId, "POST /prompts", prompt)).status, 202);
-    asked.resolve();
-    const task = await world.live.task(taskId, "completed", "failed");
-    assertEquals(task.status, "completed", task.errorMessage ?? "");
-    const messages = await world.messages(sessionId);
+    const { task, messages } = await world.runWithMore("Write the notes", {
+      more: "And more of it",
+      go: asked.resolve,
+    });
     assertEquals(shapeOf(messages), [
       ["user", "Write the notes"],
       ["thinking", "First I look around."],

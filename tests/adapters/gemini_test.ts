@@ -32,14 +32,10 @@ Deno.test({
       ];
     };
     await using world = await World.make({ codingAgent: "gemini", script });
-    const { taskId, sessionId } = await world.submit("Write the notes");
-    await world.live.task(taskId, "in_progress", "failed");
-    const prompt = { messageId: crypto.randomUUID(), text: "And more of it" };
-    assertEquals((await world.session(sessionId, "POST /prompts", prompt)).status, 202);
-    asked.resolve();
-    const task = await world.live.task(taskId, "completed", "failed");
-    assertEquals(task.status, "completed", task.errorMessage ?? "");
-    const messages = await world.messages(sessionId);
+    const { task, messages } = await world.runWithMore("Write the notes", {
+      more: "And more of it",
+      go: asked.resolve,
+    });
     assertEquals(shapeOf(messages.filter(({ role }) => role !== "tool" && role !== "thinking")), [
       ["user", "Write the notes"],
       ["assistant", "Now I write."],

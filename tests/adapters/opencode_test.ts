@@ -31,16 +31,10 @@ Deno.test({
       ];
     };
     await using world = await World.make({ codingAgent: "opencode", script, home });
-    const { taskId, sessionId } = await world.submit("Write the notes");
-    // Its first start on a machine takes long: waited for apart from what comes before.
-    await world.live.workspace("ready");
-    await world.live.task(taskId, "in_progress", "failed");
-    const prompt = { messageId: crypto.randomUUID(), text: "And more of it" };
-    assertEquals((await world.session(sessionId, "POST /prompts", prompt)).status, 202);
-    asked.resolve();
-    const task = await world.live.task(taskId, "completed", "failed");
-    const messages = await world.messages(sessionId);
-    assertEquals(task.status, "completed", task.errorMessage ?? "");
+    const { task, messages } = await world.runWithMore("Write the notes", {
+      more: "And more of it",
+      go: asked.resolve,
+    });
     assertEquals([...world.model.keys], [MODEL_KEY]);
     assertEquals(messages.slice(0, 3).map(({ role, content }) => [role, content]), [
       ["user", "Write the notes"],

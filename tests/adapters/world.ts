@@ -118,6 +118,20 @@ export class World implements AsyncDisposable {
     return { task, sessionId: submitted.sessionId, messages: await this.messages(submitted.sessionId) };
   }
 
+  /** Submits a task that its script holds back, asks `more` meanwhile, lets it `go` on, and gives it as it completed. */
+  async runWithMore(description: string, { more, go }: { more: string; go: () => void }) {
+    const { taskId, sessionId } = await this.submit(description);
+    // A first start on a machine takes long: waited for apart from what comes before.
+    await this.live.workspace("ready");
+    await this.live.task(taskId, "in_progress", "failed");
+    const prompt = { messageId: crypto.randomUUID(), text: more };
+    assertEquals((await this.session(sessionId, "POST /prompts", prompt)).status, 202);
+    go();
+    const task = await this.live.task(taskId, "completed", "failed");
+    assertEquals(task.status, "completed", task.errorMessage ?? "");
+    return { task, messages: await this.messages(sessionId) };
+  }
+
   async messages(sessionId: string): Promise<Shown[]> {
     const path = `/api/projects/${this.projectId}/sessions/${sessionId}/messages` as const;
     return (await this.test.admin.call(`GET ${path}`)).body.items;
