@@ -42,7 +42,7 @@ Deno.test("T021-4 the oldest rows travel first, in the order in which they were 
   }));
 
 Deno.test("T021-5 an answer that accounts for the batch deletes exactly the rows sent", () =>
-  withLine(async ({ outbox, edge, start }) => {
+  withLine(async ({ outbox, edge, start, db }) => {
     await outbox.enqueue(makeRows(2));
     const late = makeRow("came while the first were under way");
     const hanging = Promise.withResolvers<undefined>();
@@ -52,11 +52,14 @@ Deno.test("T021-5 an answer that accounts for the batch deletes exactly the rows
       edge.script = () => hanging.promise;
       return Response.json({ persisted: 1, duplicates: 1, lastSeq: 2 });
     };
+    await using stack = new AsyncDisposableStack();
+    stack.defer(() => hanging.resolve(undefined));
     start();
     await edge.until(() => batches(edge).length === 2);
     assertEquals(batches(edge), [["message 1", "message 2"], [late.content]]);
     assertEquals(await waitingContents(outbox), [late.content]);
-    hanging.resolve(undefined);
+    const onDisk = await db.client.execute("SELECT message_id FROM message_outbox");
+    assertEquals(onDisk.rows.map((row) => row.message_id), [late.messageId]);
   }));
 
 Deno.test("T021-6 a 500 is tried again with growing waits, and nothing is lost or doubled", () =>

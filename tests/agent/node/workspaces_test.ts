@@ -305,7 +305,8 @@ Deno.test("T025-1 without a chat session the work is shown live, and nothing is 
 Deno.test("T025-2 each message of a turn is enqueued, in order, before the turn is told as ended", async () => {
   await using set = await setUp();
   await using edge = new FakeEdge();
-  const task = edge.addTask(set.remote, "think a\nsay b\nplan c; d\nrun echo e");
+  // The last words are closed by nothing but the end of the turn.
+  const task = edge.addTask(set.remote, "think a\nplan c; d\nrun echo e\nsay b");
   edge.afterTurn = () => ({ wait: true });
   await using node = await startNode(set.path, edge, { delivers: false });
   await node.workspaces.start(task.workspaceId, 1);
@@ -313,9 +314,9 @@ Deno.test("T025-2 each message of a turn is enqueued, in order, before the turn 
   const waiting = await waitingMessages(node.outbox, task.workspaceId);
   assertEquals(waiting.map(({ role, content }) => [role, content]), [
     ["thinking", "a"],
-    ["assistant", "b"],
     ["plan", "- [ ] c\n- [ ] d"],
     ["tool", "e"],
+    ["assistant", "b"],
   ]);
 });
 
