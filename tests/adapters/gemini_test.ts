@@ -60,10 +60,7 @@ Deno.test({
     const long = await world.submit("Tell a long story");
     await world.liveText("A long story.");
     const running = await world.live.task(long.taskId, "in_progress");
-    const mark = await world.markOf(running);
-    assertEquals((await marked(mark)).length > 0, true, "the coding agent runs");
     await world.cancel(running);
-    assertEquals(await marked(mark), []);
 
     const refused = await world.run("Please refuse");
     assertEquals(refused.task.status, "failed");

@@ -165,8 +165,10 @@ export class World implements AsyncDisposable {
     return JSON.parse(await Deno.readTextFile(join(this.nodeDirectory(nodeId), "pid.json"))).pid;
   }
 
-  /** Cancels the task and discards what was kept of it. Resolves when its workspace is gone. */
-  async cancel(task: { id: string; workspaceId: string | null }): Promise<void> {
+  /** Cancels a task whose coding agent runs and discards what was kept of it: not one of its processes is left. */
+  async cancel(task: { id: string; nodeId: string | null; workspaceId: string | null }): Promise<void> {
+    const mark = await this.markOf(task);
+    assertEquals((await marked(mark)).length > 0, true, "the coding agent runs");
     const path = `/api/projects/${this.projectId}/tasks/${task.id}` as const;
     const cancelled = await this.test.admin.call(`POST ${path}/cancel`);
     assertEquals(cancelled.status < 300, true, JSON.stringify(cancelled.body));
@@ -174,6 +176,7 @@ export class World implements AsyncDisposable {
     await this.live.workspace("ready", ({ id, keptUntil }) => isIts({ id }) && keptUntil !== null);
     await this.test.admin.call(`POST ${path}/workspace/discard`);
     await this.live.workspace("stopped", isIts);
+    assertEquals(await marked(mark), []);
   }
 
   /** Files outside of the store that hold the key: there must be none. */
